@@ -1,0 +1,11 @@
+# SHOAL_SANITIZE: empty, "address" (with undefined) or "thread". Set by the presets.
+set(SHOAL_SANITIZE "" CACHE STRING "address, thread or empty")
+if(SHOAL_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+elseif(SHOAL_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT SHOAL_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "SHOAL_SANITIZE is '${SHOAL_SANITIZE}': use address, thread or nothing")
+endif()

@@ -1,0 +1,16 @@
+// A bucket in a folder: fsync(file), rename, fsync(directory); new directories are fsynced in their parents. For one
+// machine, and as the peer of the S3 store in the contract suite.
+#pragma once
+
+#include <memory>
+
+#include "object/object_store.h"
+#include "sys/executor.h"
+#include "sys/local_fs.h"
+
+namespace shoal::object {
+
+// `fs` and `executor` outlive the store. ENOENT when the folder is not there.
+Result<std::unique_ptr<ObjectStore>> open_folder_store(LocalFs& fs, Executor& executor, const Path& folder);
+
+}  // namespace shoal::object
