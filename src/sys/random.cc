@@ -13,8 +13,9 @@ uint64_t Random::u64() {
 }
 
 uint64_t Random::below(uint64_t limit) {
+  __extension__ using Wide = unsigned __int128;
   CHECK(limit > 0);
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(u64()) * limit) >> 64);
+  return static_cast<uint64_t>((static_cast<Wide>(u64()) * limit) >> 64);
 }
 
 Uuid Random::uuid() {
