@@ -43,8 +43,10 @@ class File {
   virtual Status write_at(uint64_t offset, ByteView bytes) = 0;
   // Writes the spans one behind the other with as few system calls as possible (one pwritev for ≤ 1,024 spans).
   virtual Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) = 0;
-  virtual Status sync_data() = 0;  // fdatasync
-  virtual Status sync() = 0;       // fsync
+  // fdatasync and fsync. After a failure the bytes written since the last success may be gone, whatever a later sync
+  // of this handle says; RealFs makes every later one fail with EIO.
+  virtual Status sync_data() = 0;
+  virtual Status sync() = 0;
   virtual Result<uint64_t> size() const = 0;
   virtual Status truncate(uint64_t size) = 0;
   // Reserves blocks for [offset, offset+length) and grows the file to hold them (fallocate).
