@@ -23,6 +23,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "format/segment.h"
 #include "meta/metadata.h"
 #include "object/object_store.h"
