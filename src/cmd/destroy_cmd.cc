@@ -1,0 +1,80 @@
+// shoal destroy: removes a volume with everything in it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "cmd/bucket.h"
+#include "cmd/command.h"
+#include "cmd/service_handlers.h"
+#include "cmd/units.h"
+#include "rpc/control.h"
+
+namespace shoal::cmd {
+namespace {
+
+struct DestroyArguments {
+  std::string url, uuid;
+};
+
+Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& prefix) {
+  uint64_t removed = 0;
+  for (;;) {
+    TRY_ASSIGN(const object::ListPage page, object::list_and_wait(store, prefix, {}));
+    if (page.objects.empty()) return removed;
+    std::vector<std::string> keys;
+    for (const object::ObjectInfo& object : page.objects) keys.push_back(object.key);
+    TRY_ASSIGN(const std::vector<std::string> left,
+               object::wait_for<std::vector<std::string>>([&](object::Done<std::vector<std::string>> done) {
+                 store.remove_many(keys, {}, std::move(done));
+               }));
+    if (!left.empty()) return error(EIO, "{} objects could not be removed, the first is {}", left.size(), left.front());
+    removed += keys.size();
+    show_progress(fmt::format("removed {} objects", format_count(removed)));
+  }
+}
+
+Status run_destroy(Context& context, const DestroyArguments& arguments) {
+  TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  Runtime& runtime = context.runtime;
+  if (rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr).ok()) {
+    return error(EBUSY, "the volume at {} is mounted; unmount it first", url.to_string());
+  }
+  std::string bucket;
+  Uuid uuid;
+  {
+    TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
+    uuid = volume->volume().uuid;
+    bucket = volume->volume().bucket;
+    if (uuid.to_string() != arguments.uuid) {
+      return error(EINVAL, "volume '{}' has the uuid {}; give that with --uuid to destroy it and all its data",
+                   volume->volume().name, uuid.to_string());
+    }
+  }
+  ThreadPool executor("store", 8);
+  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, bucket, {}));
+  // The marker goes last: while it is there a repeated destroy finds the rest.
+  Result<uint64_t> removed = remove_objects(*store, uuid.to_string() + "/seg/");
+  end_progress();
+  if (!removed.ok()) return std::move(removed).error();
+  TRY(remove_objects(*store, uuid.to_string() + "/"));
+  end_progress();
+  TRY(remove_tree(runtime.fs, url.folder));
+  TRY(remove_tree(runtime.fs, default_state_dir(uuid.to_string())));
+  TRY(remove_tree(runtime.fs, default_cache_dir(uuid.to_string())));
+  print_facts(context, Json{{"destroyed", uuid.to_string()}, {"objects_removed", *removed}}.dump());
+  return {};
+}
+
+}  // namespace
+
+void add_destroy(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<DestroyArguments>();
+  CLI::App* sub = app.add_subcommand("destroy", "Remove a volume: metadata, staging, cache and every object");
+  sub->add_option("META-URL", arguments->url)->required();
+  sub->add_option("--uuid", arguments->uuid, "the volume's uuid as status shows it: the confirmation")->required();
+  sub->callback([&context, arguments] {
+    context.run = [&context, arguments] { return run_destroy(context, *arguments); };
+  });
+}
+
+}  // namespace shoal::cmd

@@ -1,0 +1,103 @@
+// shoal format: makes a volume.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cmd/bucket.h"
+#include "cmd/command.h"
+#include "cmd/meta_url.h"
+#include "cmd/service_handlers.h"
+#include "cmd/units.h"
+#include "meta/owner.h"
+#include "object/bucket_url.h"
+
+namespace shoal::cmd {
+namespace {
+
+struct FormatArguments {
+  std::string meta_url, name, bucket, durability = "local", capacity;
+  uint32_t trash_days = 1;
+  uint64_t inodes = 0;
+};
+
+Status check_name(const std::string& name) {
+  const bool right = !name.empty() && name.size() <= 63 &&
+                     name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+                         std::string::npos &&
+                     name[0] != '-' && name[0] != '.';
+  if (right) return {};
+  return error(EINVAL, "'{}' is not a volume name; use 1 to 63 letters, digits, '-', '_' or '.'", name);
+}
+
+Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
+  meta::VolumeSpec spec;
+  TRY(check_name(arguments.name));
+  spec.name = arguments.name;
+  TRY_ASSIGN(const object::BucketUrl bucket, object::BucketUrl::parse(arguments.bucket));
+  spec.bucket = bucket.to_string();
+  TRY_ASSIGN(spec.durability, parse_durability(arguments.durability));
+  spec.trash_days = arguments.trash_days;
+  if (!arguments.capacity.empty()) TRY_ASSIGN(spec.capacity_bytes, parse_size(arguments.capacity));
+  spec.inodes_max = arguments.inodes;
+  return spec;
+}
+
+Status run_format(Context& context, const FormatArguments& arguments) {
+  TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.meta_url));
+  TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
+  Runtime& runtime = context.runtime;
+  ThreadPool executor("store", 8);
+  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, spec.bucket, {.create_folder = true}));
+  TRY(object::list_and_wait(*store, "", {}));  // the bucket answers and the keys are right, before anything is made
+
+  TRY_ASSIGN(const bool existed, exists(runtime.fs, join(url.folder, "CURRENT")));
+  TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
+  Result<format::Volume> before = meta::read_volume(*engine);
+  TRY(check_no_other_volume(*store, before.ok() ? before->uuid : Uuid{}));
+  TRY_ASSIGN(const format::Volume volume, meta::format_volume(*engine, spec, runtime.clock, runtime.random));
+  const bool made = !before.ok();
+  if (made || read_marker(*store, volume.uuid).code() == ENOENT) {
+    format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch, volume.opens.empty() ? Uuid{} : volume.opens.back()};
+    TRY(write_marker(*store, marker));
+  }
+  (void)existed;
+  Json facts;
+  facts["volume"] = volume.name;
+  facts["uuid"] = volume.uuid.to_string();
+  facts["bucket"] = volume.bucket;
+  facts["durability"] = durability_name(volume.durability);
+  facts["trash_days"] = volume.trash_days;
+  facts["created"] = made;
+  print_facts(context, facts.dump());
+  if (!context.json) std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n", url.to_string().c_str());
+  return {};
+}
+
+}  // namespace
+
+void add_format(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<FormatArguments>();
+  CLI::App* sub = app.add_subcommand("format", "Make a volume: metadata at META-URL, data in a bucket");
+  sub->add_option("META-URL", arguments->meta_url, "rocksdb:///absolute/folder")->required();
+  sub->add_option("NAME", arguments->name, "name of the volume, shown by mount and df")->required();
+  sub->add_option("--bucket", arguments->bucket,
+                  "file:///folder or s3://bucket/prefix?endpoint=http://host:port&region=us-east-1 "
+                  "(keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the usual profile)")
+      ->required();
+  sub->add_option("--durability", arguments->durability,
+                  "what fsync waits for: local (this machine's disk) or object (the bucket)")
+      ->capture_default_str();
+  sub->add_option("--trash-days", arguments->trash_days, "keep deleted files so many days; 0: no trash")
+      ->capture_default_str();
+  sub->add_option("--capacity", arguments->capacity, "most bytes the volume may hold, such as 1T; default: no limit");
+  sub->add_option("--inodes", arguments->inodes, "most files and directories; default: no limit");
+  sub->footer(
+      "Example:\n"
+      "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"
+      "Formatting an existing volume again changes nothing when everything is the same, and is refused otherwise.");
+  sub->callback([&context, arguments] {
+    context.run = [&context, arguments] { return run_format(context, *arguments); };
+  });
+}
+
+}  // namespace shoal::cmd

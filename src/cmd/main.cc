@@ -1,0 +1,65 @@
+// shoal: the command line. Wires the real seams and hands them down; there are no singletons below.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "cmd/command.h"
+
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+void add_all(CLI::App& app, shoal::cmd::Context& context) {
+  using namespace shoal::cmd;
+  add_format(app, context);
+  add_mount(app, context);
+  add_umount(app, context);
+  add_status(app, context);
+  add_info(app, context);
+  add_set(app, context);
+  add_stats(app, context);
+  add_flush(app, context);
+  add_fsck(app, context);
+  add_gc(app, context);
+  add_trash(app, context);
+  add_config(app, context);
+  add_destroy(app, context);
+  add_version(app, context);
+}
+
+int run(int argc, char** argv) {
+  shoal::cmd::Runtime runtime;
+  shoal::cmd::Context context{runtime};
+  CLI::App app("Shoal: a POSIX file system over object storage.", "shoal");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_flag("--json", context.json, "print facts as JSON");
+  app.footer(
+      "Start with:\n"
+      "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"
+      "  shoal mount rocksdb:///var/lib/shoal/demo /mnt/demo --background\n"
+      "Exit status: 0 ok, 1 failure, 2 usage.");
+  add_all(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  const shoal::Status done = context.run();
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "shoal: %s\n", done.error().text().c_str());
+  return done.error().is(EINVAL) ? kExitUsage : kExitFailure;
+}
+
+}  // namespace
+
+// mount.shoal (a link to this program) is what mount(8) calls: SOURCE DIR [-o options]; see mount_helper.cc.
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "shoal: %s\n", error.what());
+    return kExitFailure;
+  }
+}

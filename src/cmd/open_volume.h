@@ -1,0 +1,79 @@
+// A volume opened by this process, as far as a command or a mount needs it. Members are destroyed in the right order.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cache/block_cache.h"
+#include "client/client.h"
+#include "cmd/meta_url.h"
+#include "cmd/runtime.h"
+#include "data/reader.h"
+#include "data/staging.h"
+#include "meta/owner.h"
+#include "object/object_store.h"
+
+namespace shoal::cmd {
+
+struct OpenSettings {
+  bool take_over = false;              // mount although the bucket knows a newer life of the metadata
+  bool accept_lost_staging = false;    // mount although staging of this host is gone
+  Path state_dir;                      // empty: default
+  Path cache_dir;                      // empty: default
+  uint64_t cache_bytes = uint64_t{100} << 30;  // 0: no disk cache
+  data::StagingOptions staging;
+  client::ClientOptions client;
+};
+
+class OpenVolume {
+ public:
+  // Metadata for reading only: nothing is changed, no epoch taken.
+  static Result<std::unique_ptr<OpenVolume>> open_to_read(Runtime& runtime, const MetaUrl& url);
+  // As its owner: checks the bucket's marker, takes an epoch, writes the marker.
+  static Result<std::unique_ptr<OpenVolume>> open_to_own(Runtime& runtime, const MetaUrl& url,
+                                                         const OpenSettings& settings);
+  // With staging replayed and a client: what a mount is, and what `flush` and `umount` of a dead one need.
+  static Result<std::unique_ptr<OpenVolume>> open_whole(Runtime& runtime, const MetaUrl& url,
+                                                        const OpenSettings& settings);
+  ~OpenVolume();
+
+  Runtime& runtime() { return runtime_; }
+  const MetaUrl& url() const { return url_; }
+  const format::Volume& volume() const { return volume_; }
+  engine::KvEngine& engine() { return *engine_; }
+  meta::OwnerHandle* owner() { return owner_.get(); }          // null: opened to read
+  object::ObjectStore* store() { return store_.get(); }        // null: opened to read
+  data::Staging* staging() { return staging_.get(); }          // null unless whole
+  data::Reader* reader() { return reader_.get(); }
+  client::Client* client() { return client_.get(); }
+  const data::ReplayReport& replay_report() const { return replay_; }
+  SessionId session() const { return session_; }
+  Executor& executor() { return *executor_; }
+
+  // A mount adds what it knows for `status`.
+  std::string mount_point;
+
+ private:
+  OpenVolume(Runtime& runtime, MetaUrl url) : runtime_(runtime), url_(std::move(url)) {}
+  Status own(const OpenSettings& settings);
+  Status start_client(const OpenSettings& settings);
+  Status check_staging_of_this_host(bool accept_lost);
+
+  Runtime& runtime_;
+  MetaUrl url_;
+  format::Volume volume_;
+  std::unique_ptr<ThreadPool> store_executor_;  // the folder store's calls; nothing else may wait in it
+  std::unique_ptr<ThreadPool> read_executor_;   // fetches and read-ahead
+  std::unique_ptr<ThreadPool> executor_;        // timers, uploads, reclaim
+  std::unique_ptr<engine::KvEngine> engine_;
+  std::unique_ptr<object::ObjectStore> store_;
+  std::unique_ptr<meta::OwnerHandle> owner_;
+  std::unique_ptr<cache::BlockCache> cache_;
+  std::unique_ptr<data::Staging> staging_;
+  std::unique_ptr<data::Reader> reader_;
+  std::unique_ptr<client::Client> client_;
+  SessionId session_ = 0;
+  data::ReplayReport replay_;
+};
+
+}  // namespace shoal::cmd

@@ -1,0 +1,225 @@
+#include "data/block_source.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/limits.h"
+#include "format/segment.h"
+
+namespace shoal::data {
+namespace {
+
+constexpr uint32_t kCacheUnitBytes = 4096;  // the disk cache keeps CRCs for pieces of this size
+
+}  // namespace
+
+struct BlockSource::Block {
+  Mutex mutex;
+  CondVar changed;
+  bool done GUARDED_BY(mutex) = false;
+  std::optional<Error> failed GUARDED_BY(mutex);
+  ByteBuffer bytes;  // written by the fetch before `done`, never after
+  bool ahead = false;  // counted in ahead_bytes_
+};
+
+BlockSource::BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor, const Uuid& volume,
+                         const Limits& limits)
+    : store_(store), cache_(cache), executor_(executor), volume_(volume), limits_(limits) {}
+
+void BlockSource::begin_flight() {
+  MutexLock lock(flights_mutex_);
+  ++flights_;
+}
+
+void BlockSource::end_flight() {
+  MutexLock lock(flights_mutex_);
+  --flights_;
+  flights_changed_.notify_all();
+}
+
+BlockSource::~BlockSource() {
+  MutexLock lock(flights_mutex_);
+  while (flights_ > 0) flights_changed_.wait(flights_mutex_);
+}
+
+Status BlockSource::read(const SegmentId& segment, uint64_t offset, MutableBytes into, Want want) {
+  while (!into.empty()) {
+    const BlockId id{segment, offset / kBlockBytes};
+    const auto within = static_cast<uint32_t>(offset % kBlockBytes);
+    const size_t n = std::min<size_t>(into.size(), kBlockBytes - within);
+    TRY(read_within(id, within, into.first(n), want));
+    into = into.subspan(n);
+    offset += n;
+  }
+  return {};
+}
+
+Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes into, Want want) {
+  BlockPtr block = find(id);
+  if (block == nullptr) {
+    if (cache_.read(cache::segment_block_key(id.segment, id.block), offset, into)) {
+      counters_.disk_bytes += into.size();
+      return {};
+    }
+    if (want == Want::kExact && !seen_lately(id)) return read_exact(id, offset, into);
+    bool started = false;
+    block = find_or_add(id, &started);
+    if (started) fetch(id, block, object::Priority::kForeground);
+  }
+  {
+    MutexLock lock(block->mutex);
+    while (!block->done) block->changed.wait(block->mutex);
+    if (block->failed) return *block->failed;
+  }
+  counters_.memory_bytes += into.size();
+  return copy_out(*block, id, offset, into);
+}
+
+Status BlockSource::copy_out(const Block& block, const BlockId& id, uint32_t offset, MutableBytes into) {
+  if (block.bytes.size() < offset + into.size()) {
+    return error(EIO, "segment {} ends at {}, bytes up to {} are needed", id.segment.to_string(),
+                 id.block * kBlockBytes + block.bytes.size(), id.block * kBlockBytes + offset + into.size());
+  }
+  std::memcpy(into.data(), block.bytes.data() + offset, into.size());
+  return {};
+}
+
+// One GET for just the range, widened to whole cache units so that the disk cache can keep it.
+Status BlockSource::read_exact(const BlockId& id, uint32_t offset, MutableBytes into) {
+  const uint32_t begin = offset / kCacheUnitBytes * kCacheUnitBytes;
+  const auto end = static_cast<uint32_t>(
+      std::min<uint64_t>((offset + into.size() + kCacheUnitBytes - 1) / kCacheUnitBytes * kCacheUnitBytes, kBlockBytes));
+  auto bytes = std::make_shared<ByteBuffer>(end - begin);  // shared with the cache fill
+  object::GetOptions options;
+  options.call.deadline = limits_.deadline;
+  ++counters_.store_gets;
+  TRY_ASSIGN(const object::GetResult got,
+             object::wait_for<object::GetResult>([&](object::Done<object::GetResult> done) {
+               store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes + begin, *bytes,
+                          options, std::move(done));
+             }));
+  counters_.store_bytes += got.bytes;
+  if (got.bytes < offset - begin + into.size()) {
+    return error(EIO, "segment {} is too short: {} bytes at {} were asked, {} came", id.segment.to_string(),
+                 bytes->size(), id.block * kBlockBytes + begin, got.bytes);
+  }
+  std::memcpy(into.data(), bytes->data() + (offset - begin), into.size());
+  if (got.object_size > 0) {
+    const auto chunk = static_cast<uint32_t>(std::min<uint64_t>(kBlockBytes, got.object_size - id.block * kBlockBytes));
+    bytes->resize(got.bytes);
+    begin_flight();
+    executor_.post([this, id, begin, bytes, chunk] {
+      cache_.write(cache::segment_block_key(id.segment, id.block), begin, *bytes, chunk);
+      end_flight();
+    });
+  }
+  return {};
+}
+
+// True when one of the last exact reads fell into the same block: then the whole block is worth fetching.
+bool BlockSource::seen_lately(const BlockId& id) {
+  Shard& shard = shard_of(id);
+  MutexLock lock(shard.mutex);
+  for (const BlockId& recent : shard.recent) {
+    if (recent == id) return true;
+  }
+  shard.recent[shard.recent_next++ % shard.recent.size()] = id;
+  return false;
+}
+
+BlockSource::BlockPtr BlockSource::find(const BlockId& id) {
+  Shard& shard = shard_of(id);
+  MutexLock lock(shard.mutex);
+  const auto it = shard.blocks.find(id);
+  return it == shard.blocks.end() ? nullptr : it->second;
+}
+
+BlockSource::BlockPtr BlockSource::find_or_add(const BlockId& id, bool* started) {
+  Shard& shard = shard_of(id);
+  MutexLock lock(shard.mutex);
+  BlockPtr& block = shard.blocks[id];
+  *started = block == nullptr;
+  if (*started) block = std::make_shared<Block>();
+  return block;
+}
+
+void BlockSource::prefetch(const BlockId& id) {
+  if (ahead_bytes_.load() + kBlockBytes > limits_.in_flight_bytes_max) return;
+  if (cache_.contains(cache::segment_block_key(id.segment, id.block), 0, kBlockBytes)) return;
+  bool started = false;
+  const BlockPtr block = find_or_add(id, &started);
+  if (!started) return;
+  block->ahead = true;
+  ahead_bytes_ += kBlockBytes;
+  fetch(id, block, object::Priority::kPrefetch);
+}
+
+void BlockSource::fetch(const BlockId& id, const BlockPtr& block, object::Priority priority) {
+  begin_flight();
+  block->bytes.resize(kBlockBytes);
+  object::GetOptions options;
+  options.call = {limits_.deadline, priority};
+  ++counters_.store_gets;
+  store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes, block->bytes, options,
+             [this, id, block](Result<object::GetResult> got) { fetched(id, block, std::move(got)); });
+}
+
+void BlockSource::fetched(const BlockId& id, const BlockPtr& block, Result<object::GetResult> got) {
+  const bool ok = got.ok();
+  if (ok) {
+    counters_.store_bytes += got->bytes;
+    block->bytes.resize(got->bytes);
+  } else {
+    ByteBuffer().swap(block->bytes);
+  }
+  if (block->ahead) ahead_bytes_ -= kBlockBytes;
+  Shard& shard = shard_of(id);
+  {
+    MutexLock lock(shard.mutex);
+    if (!ok) {
+      shard.blocks.erase(id);  // the next reader tries again
+    } else {
+      shard.order.push_back(id);
+      shard.bytes += block->bytes.size();
+      while (shard.bytes > limits_.memory_bytes / shards_.size() && shard.order.size() > 1) {
+        const auto oldest = shard.blocks.find(shard.order.front());
+        if (oldest != shard.blocks.end()) {
+          shard.bytes -= oldest->second->bytes.size();
+          shard.blocks.erase(oldest);
+        }
+        shard.order.pop_front();
+      }
+    }
+  }
+  {
+    MutexLock lock(block->mutex);
+    block->done = true;
+    if (!ok) block->failed = std::move(got).error();
+  }
+  block->changed.notify_all();
+  if (!ok) return end_flight();
+  // The cache write is disk I/O and does not belong on the store's thread.
+  executor_.post([this, id, block] {
+    cache_.write(cache::segment_block_key(id.segment, id.block), 0, block->bytes,
+                 static_cast<uint32_t>(block->bytes.size()));
+    end_flight();
+  });
+}
+
+void BlockSource::drop(const SegmentId& segment, uint64_t offset, uint64_t length) {
+  for (uint64_t block = offset / kBlockBytes; block * kBlockBytes < offset + length; ++block) {
+    const BlockId id{segment, block};
+    cache_.forget(cache::segment_block_key(segment, block));
+    Shard& shard = shard_of(id);
+    MutexLock lock(shard.mutex);
+    const auto it = shard.blocks.find(id);
+    if (it == shard.blocks.end()) continue;
+    const auto place = std::find(shard.order.begin(), shard.order.end(), id);
+    if (place == shard.order.end()) continue;  // still on its way
+    shard.order.erase(place);
+    shard.bytes -= it->second->bytes.size();
+    shard.blocks.erase(it);
+  }
+}
+
+}  // namespace shoal::data
