@@ -61,6 +61,25 @@ struct TrashRecord {  // T
 std::string encode_trash(const TrashRecord& trash);
 Result<TrashRecord> decode_trash(std::string_view value);
 
+struct SessionRecord {  // S: one mount
+  std::string host;
+  std::string description;
+  Time opened;
+};
+std::string encode_session(const SessionRecord& session);
+Result<SessionRecord> decode_session(std::string_view value);
+
+struct ReclaimRecord {  // G: the whole inode, or of a living one what lies in [from, to)
+  bool range = false;
+  uint64_t from = 0;
+  uint64_t to = 0;
+};
+std::string encode_reclaim(const ReclaimRecord& reclaim);
+Result<ReclaimRecord> decode_reclaim(std::string_view value);
+
+// O carries no data: its value is a format byte.
+std::string encode_open_unlinked();
+
 // `<volume>/owner` in the bucket.
 struct OwnerMarker {
   Uuid volume;
