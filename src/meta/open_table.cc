@@ -1,0 +1,114 @@
+#include "meta/open_table.h"
+
+#include <algorithm>
+
+namespace shoal::meta {
+namespace {
+
+template <typename Holders>
+auto find_holder(Holders& holders, SessionId session) {
+  return std::find_if(holders.begin(), holders.end(),
+                      [&](const auto& holder) { return holder.session == session; });
+}
+
+}  // namespace
+
+void OpenTable::add(Ino ino, SessionId session) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  Open& open = s.opens[ino];
+  auto it = find_holder(open.holders, session);
+  if (it == open.holders.end()) {
+    open.holders.push_back({session, 1, 0});
+  } else {
+    ++it->count;
+  }
+}
+
+bool OpenTable::drop_count(Shard& s, Ino ino, SessionId session, bool all) {
+  const auto open = s.opens.find(ino);
+  if (open == s.opens.end()) return false;
+  auto it = find_holder(open->second.holders, session);
+  if (it == open->second.holders.end() || it->count == 0) return false;
+  it->count = all ? 0 : it->count - 1;
+  if (it->count > 0) return false;
+  if (it->orphan != 0) return true;
+  open->second.holders.erase(it);
+  if (open->second.holders.empty()) s.opens.erase(open);
+  return false;
+}
+
+bool OpenTable::drop(Ino ino, SessionId session) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  return drop_count(s, ino, session, false);
+}
+
+bool OpenTable::drop_all(Ino ino, SessionId session) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  return drop_count(s, ino, session, true);
+}
+
+std::vector<OpenTable::Holder> OpenTable::holders(Ino ino) const {
+  const Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  const auto open = s.opens.find(ino);
+  return open == s.opens.end() ? std::vector<Holder>{} : open->second.holders;
+}
+
+bool OpenTable::is_open(Ino ino) const {
+  const Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  return s.opens.contains(ino);
+}
+
+void OpenTable::set_orphan(Ino ino, SessionId session, Stamp stamp) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  Open& open = s.opens[ino];
+  auto it = find_holder(open.holders, session);
+  if (it == open.holders.end()) {
+    open.holders.push_back({session, 0, stamp});
+  } else {
+    it->orphan = stamp;
+  }
+}
+
+void OpenTable::set_linkable(Ino ino) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  const auto open = s.opens.find(ino);
+  if (open != s.opens.end()) open->second.linkable = true;
+}
+
+bool OpenTable::linkable(Ino ino) const {
+  const Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  const auto open = s.opens.find(ino);
+  return open != s.opens.end() && open->second.linkable;
+}
+
+void OpenTable::orphan_done(Ino ino, SessionId session) {
+  Shard& s = shard(ino);
+  MutexLock lock(s.mutex);
+  const auto open = s.opens.find(ino);
+  if (open == s.opens.end()) return;
+  auto it = find_holder(open->second.holders, session);
+  if (it == open->second.holders.end() || it->count > 0) return;
+  open->second.holders.erase(it);
+  if (open->second.holders.empty()) s.opens.erase(open);
+}
+
+std::vector<Ino> OpenTable::of_session(SessionId session) const {
+  std::vector<Ino> inos;
+  for (const Shard& s : shards_) {
+    MutexLock lock(s.mutex);
+    for (const auto& [ino, open] : s.opens) {
+      if (find_holder(open.holders, session) != open.holders.end()) inos.push_back(ino);
+    }
+  }
+  return inos;
+}
+
+}  // namespace shoal::meta

@@ -1,0 +1,357 @@
+// The owner's inside; private to meta/. One operation a file in ops/, each a member function below.
+//
+// How an operation goes:
+//   1. `TRY(healthy())`: a poisoned owner answers EIO only.
+//   2. Names are checked (check_name), cached reads tell which inodes it touches.
+//   3. Latches latches(latches_, {exclusive(a), shared(b)}): all at once, then everything is read again under them
+//      (inode_latched, entry_latched); what changed meanwhile starts the operation over.
+//   4. Change change(stamps_); edits; commit(change). commit() checks the fence, writes one engine batch, then puts
+//      the new versions into the caches, so that a cached read never sees more than the engine has.
+//   5. Latches go, the reply leaves. No latch is held across engine.sync().
+// Order of locks: rename_mutex_, latches_ (by stripe), segment latches, fence_mutex_, then the small mutexes of the
+// tables, which are leaves. Executor tasks hold nothing when they start.
+//
+// Caches are written through under the exclusive latch and filled on a miss under the latch, shared at least: what is
+// in them is never older than the engine. Reading them takes a shard's lock only.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "meta/change.h"
+#include "meta/extent_map.h"
+#include "meta/latches.h"
+#include "meta/open_table.h"
+#include "meta/owner.h"
+#include "meta/sieve_cache.h"
+#include "meta/stamp_clock.h"
+
+namespace shoal::meta {
+
+Attr attr_of(Ino ino, const format::Inode& inode);
+inline Attr attr_of(Ino ino, const InodeRef& ref) { return attr_of(ino, ref->inode); }
+// EINVAL, ENAMETOOLONG.
+Status check_name(std::string_view name);
+uint8_t entry_type(uint32_t mode);  // DT_*
+
+class Owner final : public Metadata, public Maintenance, public OwnerHandle {
+ public:
+  // ops/… below; see the headers for what they promise. The constructor is open_owner()'s.
+  struct Opening {
+    format::Volume volume;
+    Stamp volume_stamp = 0;
+    Uuid open_id;
+    std::array<int64_t, kUsageSlots> usage{};
+  };
+  Owner(engine::KvEngine& engine, const Clock& clock, Random& random, Executor& executor,
+        const OwnerOptions& options, Opening opening);
+  ~Owner() override;
+  // What a new owner does before it answers anybody: orphans of dead sessions to G, half done ranges finished.
+  Status take_over();
+
+  Metadata& metadata() override { return *this; }
+  Maintenance& maintenance() override { return *this; }
+  format::OwnerMarker marker() const override;
+  bool knows_open(const Uuid& open_id) const override;
+
+  // sessions.cc
+  Result<SessionId> session_open(const std::string& host, const std::string& description) override;
+  Status session_close(SessionId session) override;
+  Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
+                              const std::string& path, uint64_t nonce) override;
+  // lookup.cc, getattr.cc
+  Result<Attr> lookup(const Request& request, Ino parent, std::string_view name) override;
+  Result<Attr> getattr(const Request& request, Ino ino) override;
+  std::vector<Result<Attr>> getattr_many(const Request& request,
+                                         const std::vector<Ino>& inos) override;
+  Result<Attr> lookup_path(const Request& request, Ino from, std::string_view path) override;
+  // create.cc, mknod.cc, mkdir.cc, symlink.cc, link.cc
+  Result<Attr> mknod(const Request& request, Ino parent, std::string_view name, uint32_t mode,
+                     uint64_t rdev) override;
+  Result<Attr> mkdir(const Request& request, Ino parent, std::string_view name,
+                     uint32_t mode) override;
+  Result<Attr> symlink(const Request& request, Ino parent, std::string_view name,
+                       std::string_view target) override;
+  Result<Attr> link(const Request& request, Ino ino, Ino parent, std::string_view name) override;
+  Result<Created> create(const Request& request, Ino parent, std::string_view name, uint32_t mode,
+                         OpenFlags flags, bool exclusive) override;
+  std::vector<Result<Created>> create_many(const Request& request, Ino parent,
+                                           const std::vector<CreateMany>& files) override;
+  Result<Opened> create_unnamed(const Request& request, Ino parent, uint32_t mode,
+                                OpenFlags flags) override;
+  // unlink.cc, rmdir.cc, rename.cc
+  Result<Attr> unlink(const Request& request, Ino parent, std::string_view name) override;
+  Result<Attr> rmdir(const Request& request, Ino parent, std::string_view name) override;
+  Result<Renamed> rename(const Request& request, Ino parent, std::string_view name, Ino new_parent,
+                         std::string_view new_name, RenameMode mode) override;
+  // readlink.cc, setattr.cc, readdir.cc, open.cc, release.cc
+  Result<std::string> readlink(const Request& request, Ino ino) override;
+  Result<Attr> setattr(const Request& request, Ino ino, const SetAttr& change) override;
+  Result<DirPage> readdir(const Request& request, Ino ino, std::string_view after, size_t limit,
+                          bool with_attributes) override;
+  Result<Opened> open(const Request& request, Ino ino, OpenFlags flags) override;
+  Status release(const Request& request, Ino ino, OpenFlags flags) override;
+  // xattr.cc
+  Result<std::string> getxattr(const Request& request, Ino ino, std::string_view name) override;
+  Result<std::vector<std::string>> listxattr(const Request& request, Ino ino) override;
+  Status setxattr(const Request& request, Ino ino, std::string_view name, std::string_view value,
+                  XattrMode mode, bool kill_sgid) override;
+  Status removexattr(const Request& request, Ino ino, std::string_view name) override;
+  // extents.cc, commit_data.cc, copy_range.cc, segments.cc, space.cc
+  Result<ExtentPage> extents(const Request& request, Ino ino, uint64_t from, size_t limit) override;
+  Status segment_open(const Request& request, const SegmentId& id, uint32_t store) override;
+  Result<CommitReply> commit_data(const Request& request, uint32_t store,
+                                  const std::vector<DataRecord>& records) override;
+  Status segment_stored(const Request& request, const SegmentId& id, uint64_t length,
+                        bool complete) override;
+  Status segment_discard(const Request& request, const SegmentId& id) override;
+  Result<std::vector<SegmentInfo>> store_segments(uint32_t store) override;
+  Result<Attr> copy_range(const Request& request, Ino source, uint64_t from, Ino target,
+                          uint64_t to, uint64_t length) override;
+  Result<uint64_t> space_grant(const Request& request, uint64_t want_bytes) override;
+  void space_return(const Request& request, uint64_t bytes) override;
+  // locks.cc
+  Result<Lock> lock_get(const Request& request, Ino ino, const Lock& wanted) override;
+  Status lock_set(const Request& request, Ino ino, const Lock& wanted) override;
+  uint64_t lock_wait(const Request& request, Ino ino, const Lock& wanted,
+                     std::function<void(Status)> done) override;
+  void lock_cancel(uint64_t ticket) override;
+  void release_posix_locks(const Request& request, Ino ino, uint64_t owner) override;
+  void release_handle_locks(const Request& request, Ino ino, uint64_t handle) override;
+  // volume.cc
+  Result<VolumeUsage> usage() override;
+  Result<format::Volume> volume() override;
+  Status sync() override;
+  Stamp committed_stamp() override { return stamps_.committed(); }
+  Stamp synced_stamp() override;
+  Stamp inode_stamp(Ino ino) override;
+  Status change_volume(const VolumeChange& change) override;
+  Result<std::string> path_of(Ino ino) override;
+  // trash.cc, reclaim.cc, segments.cc, repack.cc
+  Result<std::vector<TrashEntry>> trash_list(size_t limit) override;
+  Status trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> place) override;
+  Result<uint64_t> trash_empty(uint32_t days) override;
+  Result<uint64_t> reclaim(size_t inodes_max) override;
+  Result<std::vector<SegmentInfo>> segments(const SegmentId& after, size_t limit) override;
+  Result<bool> segment_dying(const SegmentId& id) override;
+  Status segment_forget(const SegmentId& id) override;
+  Result<std::vector<Reference>> references(const SegmentId& id,
+                                            const std::vector<Ino>& writers) override;
+  Result<size_t> move_extents(const Request& request, const std::vector<Move>& moves) override;
+
+ private:
+  // --- owner.cc: health, time, reading ---
+  Status healthy() const {
+    return poisoned_.load(std::memory_order_relaxed) ? Status(poisoned_error()) : Status();
+  }
+  Error poisoned_error() const;
+  // The owner may no longer trust its memory: every later call answers EIO.
+  void poison(std::string_view why);
+  Time now() const { return clock_.now(); }
+
+  // Current version; ENOENT. A miss takes the inode's latch shared, so the caller holds none.
+  Result<InodeRef> inode_of(Ino ino);
+  // REQUIRES the latch of `ino` (shared will do).
+  Result<InodeRef> inode_latched(Ino ino);
+  // Committed version without touching the cache, for walks that hold no latch of `ino`.
+  Result<InodeRef> inode_peek(Ino ino);
+  // A directory: ENOENT when gone or removed, ENOTDIR.
+  Result<InodeRef> directory_latched(Ino ino);
+  // !exists() when there is no such name. A miss takes the parent's latch shared.
+  Result<CachedEntry> entry_of(Ino parent, std::string_view name);
+  // REQUIRES the latch of `parent`.
+  Result<CachedEntry> entry_latched(Ino parent, std::string_view name);
+
+  // --- commit.cc ---
+  // Checks the inode limit (ENOSPC) and the fence, commits, and makes the new versions current. On an error nothing
+  // happened, or the owner is poisoned.
+  Status commit(Change& change);
+  Status commit_batch(const engine::Batch& batch, StampClock& clock, bool& ended);
+  Status resolve_unknown(const engine::Batch& batch);
+  Status reserve_usage(const Change& change);
+  void publish(Change& change);
+  // A batch that touches no inode or entry (B, S, H, C …).
+  Status commit_plain(Change& change) { return commit(change); }
+
+  // --- alloc.cc: numbers that never recur ---
+  Result<Ino> new_ino(Ino parent);
+  // The next of a counter (sessions, stores, ACL bodies): "session", "store", "acl". Durable before use.
+  Result<uint64_t> new_number(const std::string& counter);
+  Result<uint64_t> lease(const std::string& counter, uint64_t count);
+  uint64_t new_generation();
+
+  // --- access.cc: the rules a kernel with default_permissions has applied already. `rwx`: 4 read, 2 write, 1 search ---
+  Status check_access(const Caller& who, const format::Inode& inode, unsigned rwx);
+  bool may_override(const Caller& who) const { return who.kernel_checked || who.uid == 0; }
+  // Sticky directories: EPERM unless the caller owns the directory or what the name names.
+  Status check_sticky(const Caller& who, const format::Inode& directory, const format::Inode& child);
+  // Mode and ACLs of a new inode: umask, or the parent's default ACL. `child.mode` holds what was asked for.
+  Status inherit_mode(Change& change, const Caller& who, const format::Inode& parent,
+                      format::Inode& child);
+  // After chmod changed `inode.mode`: the access ACL's mask and owner entries follow.
+  Status chmod_acl(Change& change, format::Inode& inode);
+
+  // --- names.cc: pieces that the operations on names share ---
+  // May a name be added to / removed from this directory: permission, EPERM for immutable or append-only ones.
+  Status may_add(const Caller& who, const format::Inode& directory);
+  Status may_remove(const Caller& who, const format::Inode& directory, const format::Inode& child);
+  struct NewInode {
+    uint32_t mode = 0;  // type and permissions, before umask
+    uint64_t rdev = 0;
+    std::string_view symlink;
+  };
+  // Everything but the commit: REQUIRES the parent's latch, exclusive, and that the name is absent ("": none).
+  Result<Ino> add_inode(Change& change, const Request& request, Ino parent,
+                        const InodeRef& directory, std::string_view name, const NewInode& fresh);
+  // The whole operation; EEXIST. mknod, mkdir and symlink are this.
+  Result<Attr> make(const Request& request, Ino parent, std::string_view name,
+                    const NewInode& fresh);
+  // A directory got or lost a name: entries, mtime, ctime.
+  void touch_directory(format::Inode& directory, int entries_delta, const Time& time);
+  // Keeps `L ino parent` right: call for each name added (+1) or removed (-1) of a non-directory, `before` and
+  // `after` its link counts around the whole operation. REQUIRES the inode's latch.
+  struct NameMove {
+    Ino parent = 0;
+    int delta = 0;
+  };
+  Status count_names(Change& change, Ino ino, format::Inode& inode, uint32_t before,
+                     std::initializer_list<NameMove> moves);
+  // The last name went: to the trash, to O, freed right away, or to G. `parent` and `name` for the trash. REQUIRES
+  // the latch; `inode` is change.edit()'s. Sets nlink 0.
+  struct LastName {
+    Ino parent = 0;
+    std::string_view name;
+  };
+  Status drop_inode(Change& change, Ino ino, const InodeRef& ref, const LastName& last);
+  // Like drop_inode, past the trash: what trash_empty and the last release do.
+  Status free_inode(Change& change, Ino ino, const InodeRef& ref);
+  // After the commit of a change that dropped `ino`: notes O records, starts reclaim. Takes no latch.
+  void dropped(const Change& change, Ino ino);
+  // Holders that released between: what release() would have done. REQUIRES no latch held.
+  void finish_orphan(Ino ino);
+
+  // --- extents ---
+  // All E records of the inode that touch [from, to] (also those that only end at `from` or begin at `to`).
+  Result<std::vector<StampedExtent>> load_extents(Ino ino, uint64_t from, uint64_t to, size_t limit);
+  // Erases E records in [from, to) of `ino` in pages of ≤ 1,000, W and `allocated` in the same commits, pieces that
+  // stick out are kept; then erases the `G` record. REQUIRES the latch, exclusive.
+  Status reclaim_range(Ino ino, Stamp marker, uint64_t from, uint64_t to);
+  Status reclaim_inode(Ino ino, Stamp marker);
+  void schedule_reclaim();
+  // Puts inode extents and E records in line with an edited map.
+  Status store_extents(Change& change, Ino ino, format::Inode& inode, const ExtentMap& map);
+  struct DataCall;  // commit_data.cc
+  Status commit_chunk(DataCall& call, size_t begin, size_t end);
+  Status commit_long_range(DataCall& call, size_t record);
+  DataOutcome::Kind judge(const DataRecord& record, uint32_t store, const format::Inode& inode);
+
+  // --- segments.cc: B records, cached; a commit that adds extents holds their latches shared ---
+  struct CachedSegment {
+    format::Segment record;
+    Stamp stamp = 0;
+  };
+  // ENOENT. REQUIRES the segment's latch.
+  Result<CachedSegment> segment_latched(const SegmentId& id);
+  Status write_segment(const SegmentId& id, const CachedSegment& before, const format::Segment& after);
+  static uint64_t latch_key(const SegmentId& id) { return std::hash<SegmentId>{}(id) | 1; }
+
+  // --- background.cc ---
+  // Runs `task` on the executor unless the owner is gone by then; the destructor waits for what runs.
+  void run_later(std::chrono::nanoseconds delay, std::function<void()> task);
+  // trash.cc: empties what is older than trash_days; called hourly.
+  void age_trash();
+  // trash.cc: frees the oldest trash until `bytes` and `inodes` fit, as far as that goes. Holds no latch.
+  void make_room(uint64_t bytes, uint64_t inodes);
+  // Room for `inodes` more; empties trash first. ENOSPC. Call before latching.
+  Status ensure_inodes(uint64_t inodes);
+  // locks.cc: a session ended.
+  void drop_session_locks(SessionId session);
+  // The use of a session's grants by what a commit added.
+  void use_grant(SessionId session, int64_t bytes);
+
+  engine::KvEngine& engine_;
+  const Clock& clock_;
+  Random& random_;
+  Executor& executor_;
+
+  std::atomic<bool> poisoned_{false};
+  mutable Mutex poison_mutex_;
+  std::string poison_reason_ GUARDED_BY(poison_mutex_);
+
+  // F: every commit checks its stamp, change_volume replaces it. Shared by commits, exclusive to change F.
+  mutable SharedMutex fence_mutex_;
+  format::Volume volume_ GUARDED_BY(fence_mutex_);
+  Stamp volume_stamp_ GUARDED_BY(fence_mutex_);
+  const uint64_t epoch_;
+  const Uuid open_id_;
+  const std::string fence_key_;
+  std::atomic<uint32_t> trash_days_;      // copies of volume_'s, read without a lock
+  std::atomic<uint64_t> capacity_bytes_;
+  std::atomic<uint64_t> inodes_max_;
+
+  StampClock stamps_;
+  LatchTable latches_;          // by inode number
+  Mutex rename_mutex_;          // moves of directories to another parent, one at a time
+  struct EntryKey {
+    uint64_t hash = 0;
+    Ino parent = 0;
+    std::string name;
+  };
+  struct EntryView {
+    EntryView(Ino parent, std::string_view name);
+    uint64_t hash;
+    Ino parent;
+    std::string_view name;
+  };
+  struct EntryHash {
+    using is_transparent = void;
+    size_t operator()(const EntryKey& key) const { return key.hash; }
+    size_t operator()(const EntryView& key) const { return key.hash; }
+  };
+  struct EntryEqual {
+    using is_transparent = void;
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return a.hash == b.hash && a.parent == b.parent && a.name == b.name;
+    }
+  };
+  struct InoHash {
+    size_t operator()(Ino ino) const { return ino * 0x9e3779b97f4a7c15ull; }
+  };
+  SieveCache<Ino, InodeRef, InoHash, std::equal_to<Ino>> inodes_;
+  SieveCache<EntryKey, CachedEntry, EntryHash, EntryEqual> entries_;
+  OpenTable opens_;
+  std::array<std::atomic<int64_t>, kUsageSlots> usage_;
+
+  LatchTable segment_latches_;
+  Mutex segments_mutex_;
+  std::unordered_map<SegmentId, CachedSegment> segments_ GUARDED_BY(segments_mutex_);
+
+  Mutex space_mutex_;
+  std::unordered_map<SessionId, uint64_t> grants_ GUARDED_BY(space_mutex_);
+  uint64_t granted_ GUARDED_BY(space_mutex_) = 0;  // Σ grants_
+
+  Mutex alloc_mutex_;
+  struct Run {
+    Ino next = 0, end = 0;
+    uint32_t size = 64;
+  };
+  std::unordered_map<Ino, Run> runs_ GUARDED_BY(alloc_mutex_);  // by directory; ≤ kRunsMax
+  Ino lease_next_ GUARDED_BY(alloc_mutex_) = 0;
+  Ino lease_end_ GUARDED_BY(alloc_mutex_) = 0;
+
+  // Shared with tasks of the executor, which may outlive the owner by one wake-up.
+  struct Background;
+  std::shared_ptr<Background> background_;
+  std::atomic<bool> reclaim_scheduled_{false};
+};
+
+}  // namespace shoal::meta
