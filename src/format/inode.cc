@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint8_t kInodeFormat = 1;
 constexpr uint8_t kEntryFormat = 1;
+constexpr uint8_t kLinkFormat = 1;
 
 // Fields that usually have their default are present only when their bit is set.
 enum Present : uint64_t {
@@ -243,6 +244,26 @@ Result<Entry> decode_entry(std::string_view value) {
   }
   TRY(in.finish("entry"));
   return entry;
+}
+
+std::string encode_link_count(uint32_t names) {
+  std::string value;
+  Encoder out(value);
+  out.u8(kLinkFormat);
+  out.varint(names);
+  return value;
+}
+
+Result<uint32_t> decode_link_count(std::string_view value) {
+  Decoder in(value);
+  const uint8_t format = in.u8();
+  if (format > kLinkFormat) {
+    return error(ENOTSUP, "link record of format {}: made by a newer shoal", format);
+  }
+  const uint32_t names = decode_u32(in);
+  if (format == 0 || names == 0 || names > kLinksMax) in.fail();
+  TRY(in.finish("link"));
+  return names;
 }
 
 }  // namespace shoal::format

@@ -79,4 +79,8 @@ inline constexpr uint8_t kWhiteout = 0;
 std::string encode_entry(const Entry& entry);
 Result<Entry> decode_entry(std::string_view value);
 
+// The value of `L ino parent`.
+std::string encode_link_count(uint32_t names);
+Result<uint32_t> decode_link_count(std::string_view value);
+
 }  // namespace shoal::format

@@ -5,8 +5,11 @@
 
 namespace shoal::meta {
 
-Change::~Change() {
-  if (!ended_) clock_.end(stamp(), false);
+Change::~Change() { done(false); }
+
+void Change::done(bool committed) {
+  if (!ended_) clock_.end(stamp(), committed);
+  ended_ = true;
 }
 
 Change::EditedInode* Change::find(Ino ino) {
@@ -55,6 +58,16 @@ void Change::update_entry(Ino parent, std::string_view name, const format::Entry
 void Change::erase_entry(Ino parent, std::string_view name, Stamp expected) {
   batch_.erase(format::entry_key(parent, name), expected);
   entries_.push_back({parent, std::string(name), {}});
+}
+
+void Change::orphan(SessionId session, Ino ino) {
+  batch_.insert(format::open_unlinked_key(session, ino), format::encode_open_unlinked());
+  orphans_.emplace_back(ino, session);
+}
+
+void Change::reclaim(Ino ino) {
+  batch_.insert(format::reclaim_key(stamp(), ino), format::encode_reclaim({}));
+  reclaims_ = true;
 }
 
 void Change::live(const SegmentId& segment, int64_t delta) {

@@ -73,8 +73,16 @@ class Change {
   void live(const SegmentId& segment, int64_t delta);  // W
   int64_t usage_delta(UsageSlot slot) const { return usage_[slot]; }
 
+  // --- what commit() does beside ---
+  // Inserts `O session ino` and notes it in the table of open files.
+  void orphan(SessionId session, Ino ino);
+  // Inserts `G` for the whole inode and starts the reclaimer.
+  void reclaim(Ino ino);
+
   // --- everything else: any key but I, D, U, W; at most one write each ---
   engine::Batch& batch() { return batch_; }
+  // The stamp is no longer in flight. commit() says so itself.
+  void done(bool committed);
   // Bytes so far, nearly: what to split by.
   size_t bytes() const { return batch_.bytes() + inodes_.size() * 160 + live_.size() * 48; }
 
@@ -99,6 +107,8 @@ class Change {
   std::vector<EditedEntry> entries_;
   std::vector<std::pair<SegmentId, int64_t>> live_;
   std::array<int64_t, kUsageSlots> usage_{};
+  std::vector<std::pair<Ino, SessionId>> orphans_;
+  bool reclaims_ = false;
   bool ended_ = false;  // the stamp is no longer in flight
 };
 

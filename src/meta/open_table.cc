@@ -63,16 +63,17 @@ bool OpenTable::is_open(Ino ino) const {
   return s.opens.contains(ino);
 }
 
-void OpenTable::set_orphan(Ino ino, SessionId session, Stamp stamp) {
+bool OpenTable::set_orphan(Ino ino, SessionId session, Stamp stamp) {
   Shard& s = shard(ino);
   MutexLock lock(s.mutex);
   Open& open = s.opens[ino];
   auto it = find_holder(open.holders, session);
   if (it == open.holders.end()) {
     open.holders.push_back({session, 0, stamp});
-  } else {
-    it->orphan = stamp;
+    return false;
   }
+  it->orphan = stamp;
+  return it->count > 0;
 }
 
 void OpenTable::set_linkable(Ino ino) {

@@ -29,8 +29,9 @@ class OpenTable {
   bool drop(Ino ino, SessionId session);
   std::vector<Holder> holders(Ino ino) const;
   bool is_open(Ino ino) const;
-  // Notes that `O session ino` was committed with `stamp` (0: it was erased).
-  void set_orphan(Ino ino, SessionId session, Stamp stamp);
+  // Notes that `O session ino` was committed with `stamp` (0: it was erased). False when the session released the
+  // inode meanwhile.
+  bool set_orphan(Ino ino, SessionId session, Stamp stamp);
   // O_TMPFILE: link() may give it a name though it has none.
   void set_linkable(Ino ino);
   bool linkable(Ino ino) const;

@@ -21,6 +21,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,6 +42,7 @@ inline Attr attr_of(Ino ino, const InodeRef& ref) { return attr_of(ino, ref->ino
 // EINVAL, ENAMETOOLONG.
 Status check_name(std::string_view name);
 uint8_t entry_type(uint32_t mode);  // DT_*
+bool in_group(const Caller& who, uint32_t gid);
 
 class Owner final : public Metadata, public Maintenance, public OwnerHandle {
  public:
@@ -174,19 +176,22 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // Checks the inode limit (ENOSPC) and the fence, commits, and makes the new versions current. On an error nothing
   // happened, or the owner is poisoned.
   Status commit(Change& change);
-  Status commit_batch(const engine::Batch& batch, StampClock& clock, bool& ended);
+  void fill_batch(Change& change);
+  Status commit_batch(const engine::Batch& batch);
   Status resolve_unknown(const engine::Batch& batch);
   Status reserve_usage(const Change& change);
+  void return_usage(const Change& change);
   void publish(Change& change);
-  // A batch that touches no inode or entry (B, S, H, C …).
-  Status commit_plain(Change& change) { return commit(change); }
 
   // --- alloc.cc: numbers that never recur ---
   Result<Ino> new_ino(Ino parent);
   // The next of a counter (sessions, stores, ACL bodies): "session", "store", "acl". Durable before use.
+  // A directory is gone: its run of numbers is given up.
+  void forget_run(Ino directory);
   Result<uint64_t> new_number(const std::string& counter);
   Result<uint64_t> lease(const std::string& counter, uint64_t count);
-  uint64_t new_generation();
+  // Together with its number unique even after history was rewound: every open of the volume draws another one.
+  uint64_t new_generation() const { return generation_; }
 
   // --- access.cc: the rules a kernel with default_permissions has applied already. `rwx`: 4 read, 2 write, 1 search ---
   Status check_access(const Caller& who, const format::Inode& inode, unsigned rwx);
@@ -214,8 +219,11 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // The whole operation; EEXIST. mknod, mkdir and symlink are this.
   Result<Attr> make(const Request& request, Ino parent, std::string_view name,
                     const NewInode& fresh);
+  // Inserts the name, or puts it over a whiteout. REQUIRES !old.exists().
+  static void put_entry(Change& change, Ino parent, std::string_view name, const CachedEntry& old,
+                        const format::Entry& entry);
   // A directory got or lost a name: entries, mtime, ctime.
-  void touch_directory(format::Inode& directory, int entries_delta, const Time& time);
+  static void touch_directory(format::Inode& directory, int entries_delta, const Time& time);
   // Keeps `L ino parent` right: call for each name added (+1) or removed (-1) of a non-directory, `before` and
   // `after` its link counts around the whole operation. REQUIRES the inode's latch.
   struct NameMove {
@@ -224,19 +232,33 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   };
   Status count_names(Change& change, Ino ino, format::Inode& inode, uint32_t before,
                      std::initializer_list<NameMove> moves);
-  // The last name went: to the trash, to O, freed right away, or to G. `parent` and `name` for the trash. REQUIRES
-  // the latch; `inode` is change.edit()'s. Sets nlink 0.
+  // One name of a non-directory went: the last one, or one of several.
   struct LastName {
     Ino parent = 0;
     std::string_view name;
   };
+  Status drop_name(Change& change, Ino ino, const InodeRef& ref, const LastName& name);
+  // The last name went: to the trash, to O, freed right away, or to G. `parent` and `name` for the trash. REQUIRES
+  // the latch. Sets nlink 0.
   Status drop_inode(Change& change, Ino ino, const InodeRef& ref, const LastName& last);
   // Like drop_inode, past the trash: what trash_empty and the last release do.
   Status free_inode(Change& change, Ino ino, const InodeRef& ref);
-  // After the commit of a change that dropped `ino`: notes O records, starts reclaim. Takes no latch.
-  void dropped(const Change& change, Ino ino);
-  // Holders that released between: what release() would have done. REQUIRES no latch held.
+  // What the last release of an inode with O records does: O goes, and the inode when nobody holds it any more.
+  // REQUIRES no latch held.
   void finish_orphan(Ino ino);
+
+  Status create_page(const Request& request, Ino parent, const std::vector<CreateMany>& files,
+                     size_t begin, size_t end, std::vector<Result<Created>>& made);
+  Status add_attributes(std::vector<DirEntry>& entries);
+  Status read_attributes(std::span<DirEntry*> entries);
+  Result<std::string> name_in(Ino parent, Ino ino);
+  Result<Opened> open_nameless(const Request& request, Ino ino);
+  struct RenameCall;  // rename.cc
+  Result<Renamed> rename_latched(RenameCall& call);
+  Status check_rename(const RenameCall& call);
+  Result<bool> is_ancestor(Ino ancestor, Ino of);
+  Status exchange_names(Change& change, RenameCall& call);
+  Status move_name(Change& change, RenameCall& call);
 
   // --- extents ---
   // All E records of the inode that touch [from, to] (also those that only end at `from` or begin at `to`).
@@ -246,6 +268,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Status reclaim_range(Ino ino, Stamp marker, uint64_t from, uint64_t to);
   Status reclaim_inode(Ino ino, Stamp marker);
   void schedule_reclaim();
+  Status take_over_reclaim();
   // Puts inode extents and E records in line with an edited map.
   Status store_extents(Change& change, Ino ino, format::Inode& inode, const ExtentMap& map);
   struct DataCall;  // commit_data.cc
@@ -265,6 +288,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
 
   // --- background.cc ---
   // Runs `task` on the executor unless the owner is gone by then; the destructor waits for what runs.
+  void start_background();
+  void stop_background();
   void run_later(std::chrono::nanoseconds delay, std::function<void()> task);
   // trash.cc: empties what is older than trash_days; called hourly.
   void age_trash();
@@ -292,6 +317,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Stamp volume_stamp_ GUARDED_BY(fence_mutex_);
   const uint64_t epoch_;
   const Uuid open_id_;
+  const uint64_t generation_;  // of the inodes this owner makes: 32 bits drawn at the open
   const std::string fence_key_;
   std::atomic<uint32_t> trash_days_;      // copies of volume_'s, read without a lock
   std::atomic<uint64_t> capacity_bytes_;
@@ -339,6 +365,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   std::unordered_map<SessionId, uint64_t> grants_ GUARDED_BY(space_mutex_);
   uint64_t granted_ GUARDED_BY(space_mutex_) = 0;  // Σ grants_
 
+  Mutex lease_mutex_;  // held across the engine: one lease at a time, once in 2^20 inodes
   Mutex alloc_mutex_;
   struct Run {
     Ino next = 0, end = 0;

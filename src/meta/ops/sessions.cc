@@ -1,0 +1,73 @@
+// Sessions and stores.
+#include <algorithm>
+
+#include "format/keys.h"
+#include "meta/owner_impl.h"
+
+namespace shoal::meta {
+
+Result<SessionId> Owner::session_open(const std::string& host, const std::string& description) {
+  TRY(healthy());
+  TRY_ASSIGN(const SessionId session, new_number("session"));
+  Change change(stamps_);
+  change.batch().insert(format::session_key(session),
+                        format::encode_session({host, description, now()}));
+  TRY(commit(change));
+  return session;
+}
+
+Status Owner::session_close(SessionId session) {
+  TRY(healthy());
+  drop_session_locks(session);
+  for (const Ino ino : opens_.of_session(session)) {
+    if (opens_.drop_all(ino, session)) finish_orphan(ino);
+  }
+  {
+    MutexLock lock(space_mutex_);
+    if (const auto it = grants_.find(session); it != grants_.end()) {
+      granted_ -= it->second;
+      grants_.erase(it);
+    }
+  }
+  const std::string key = format::session_key(session);
+  TRY_ASSIGN(const auto found, engine_.get(nullptr, key));
+  if (!found) return {};
+  Change change(stamps_);
+  change.batch().erase(key, found->stamp);
+  return commit(change);
+}
+
+Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store, const std::string& host,
+                                   const std::string& path, uint64_t nonce) {
+  TRY(healthy());
+  const std::string key = format::store_key(store);
+  uint32_t number = 0;
+  MutexLock lock(lease_mutex_);  // two opens of one store must not draw two numbers
+  TRY_ASSIGN(const auto found, engine_.get(nullptr, key));
+  format::StoreRecord record;
+  if (found) {
+    TRY_ASSIGN(record, format::decode_store(found->value));
+  } else {
+    TRY_ASSIGN(const uint64_t fresh, lease("store", 1));
+    record.number = static_cast<uint32_t>(fresh);
+  }
+  number = record.number;
+  record.host = host;
+  record.path = path;
+  constexpr size_t kNoncesMax = 4096;
+  if (record.nonces.size() >= kNoncesMax) record.nonces.erase(record.nonces.begin());
+  if (std::find(record.nonces.begin(), record.nonces.end(), nonce) == record.nonces.end()) {
+    record.nonces.push_back(nonce);
+  }
+  Change change(stamps_);
+  if (found) {
+    change.batch().update(key, format::encode_store(record), found->stamp);
+  } else {
+    change.batch().insert(key, format::encode_store(record));
+  }
+  TRY(commit(change));
+  TRY(sync());
+  return number;
+}
+
+}  // namespace shoal::meta
