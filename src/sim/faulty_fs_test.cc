@@ -82,6 +82,11 @@ TEST(FaultyFs, the_nth_of_a_kind_counts_only_that_kind) {
   disk.fs.stat("/").value();
   EXPECT_EQ(disk.fs.make_dir("b").code(), ENOSPC);
   disk.fs.make_dir("b").value();
+
+  disk.fs.fail_nth(FsCall::kMakeDir, 2, Fault{.code = ENOSPC}, Times::kFromThenOn);
+  disk.fs.make_dir("c").value();
+  EXPECT_EQ(disk.fs.make_dir("d").code(), ENOSPC);
+  EXPECT_EQ(disk.fs.make_dir("d").code(), ENOSPC);
 }
 
 TEST(FaultyFs, a_partial_write_leaves_its_first_bytes) {

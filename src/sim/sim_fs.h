@@ -17,8 +17,7 @@
 //     - a name never goes while another that was given to the file before (by link or rename, in another directory) is
 //       lost, and a rename or link into a new directory never survives without that directory: what was durable under
 //       some name has one afterwards;
-//     - a removed or replaced directory was empty;
-//     - moves of directories stay in order.
+//     - a removed or replaced directory was empty.
 //   So sync_dir of one side of a rename makes both sides durable, with what came before in either directory. But
 //   neither syncing a file nor syncing a directory makes its own name durable in its parent: a new file or directory
 //   may vanish, synced bytes and all. ext4 and xfs often promise more (one log for everything); POSIX does not.

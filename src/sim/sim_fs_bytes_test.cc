@@ -160,6 +160,24 @@ TEST(SimFsBytes, an_unsynced_allocation_may_be_undone_a_synced_one_never) {
   EXPECT_EQ(synced, (std::set<std::string>{"00", "0a"}));
 }
 
+TEST(SimFsBytes, bytes_beyond_a_size_that_was_undone_never_come_back) {
+  uint64_t undone = 0;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    Disk disk;
+    disk.write(0, sectors("a"));
+    disk.sync();
+    disk.write(100, std::string(5000, 'b'));
+    disk.fs.cut_power(seed);
+    auto file = disk.open();
+    if (file->size().value() != kSector) continue;
+    ++undone;
+    EXPECT_LE(disk.fs.used_bytes(), 4096u);
+    file->truncate(8192).value();
+    ASSERT_EQ(disk.content().substr(kSector), std::string(8192 - kSector, '\0')) << "seed " << seed;
+  }
+  EXPECT_GT(undone, 0u);
+}
+
 TEST(SimFsBytes, files_fare_independently_of_each_other) {
   std::set<std::string> seen;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
@@ -342,6 +360,29 @@ TEST(SimFsCut, the_mutation_in_flight_may_have_happened) {
   }
   EXPECT_TRUE(seen.contains(""));
   EXPECT_TRUE(seen.contains("x"));
+}
+
+TEST(SimFsCut, a_sync_in_flight_promises_nothing) {
+  std::set<std::string> bytes;
+  std::set<bool> names;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Disk disk;
+    auto file = disk.open();
+    file->write_at(0, as_bytes("x")).value();
+    disk.fs.cut_after(1);
+    EXPECT_EQ(file->sync().code(), EIO);
+    disk.fs.restore_power(seed);
+    bytes.insert(disk.content());
+
+    disk.fs.open("new", OpenMode::kCreate).value();
+    disk.fs.cut_after(1);
+    EXPECT_EQ(disk.fs.sync_dir("/").code(), EIO);
+    disk.fs.restore_power(seed);
+    names.insert(exists(disk.fs, "new").value());
+  }
+  EXPECT_TRUE(bytes.contains("x"));
+  EXPECT_TRUE(bytes.contains(""));
+  EXPECT_EQ(names.size(), 2u);
 }
 
 TEST(SimFsCut, a_cut_called_off_never_comes) {

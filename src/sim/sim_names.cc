@@ -60,11 +60,6 @@ void SimNames::rename(const Place& from, const Place& to) {
   needs_names_of(operation, *from.node);
   if (to.node != nullptr) needs_names_of(operation, *to.node);
   if (to.folder != from.folder) needs_folder(operation, to.folder.get());
-  // Two moves, each harmless, could put two directories into each other if only the second survived.
-  if (from.node->is_directory) {
-    operation.needs.push_back(last_move_of_a_directory_);
-    last_move_of_a_directory_ = performed_ + 1;
-  }
   perform(std::move(operation));
 }
 
@@ -109,7 +104,8 @@ void SimNames::needs_names_of(Operation& operation, SimNode& node) {
   if (node.is_directory && node.names.empty()) operation.needs.push_back(node.last_edit);
 }
 
-// What is moved into `folder` must not be lost with it.
+// What is moved into `folder` must not be lost with it. This also keeps the tree a tree: a directory that survives a
+// move finds the folders above it where they were when it moved, so it can't be among them.
 void SimNames::needs_folder(Operation& operation, const SimNode* folder) const {
   for (; folder != root_.get(); folder = folder->parent) {
     if (!folder->namings.empty()) operation.needs.push_back(folder->namings.back());

@@ -89,7 +89,6 @@ class SimNames {
   std::map<uint64_t, Operation> pending_;  // by number, in the order performed
   uint64_t performed_ = 0;
   uint64_t nodes_ = 1;
-  uint64_t last_move_of_a_directory_ = 0;
 };
 
 }  // namespace shoal::sim
