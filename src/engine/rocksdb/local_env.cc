@@ -1,0 +1,338 @@
+#include "engine/rocksdb/local_env.h"
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <algorithm>
+
+namespace shoal::engine {
+namespace {
+
+using rocksdb::FileOptions;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+
+// The classes of error that RocksDB acts upon; everything else is an IOError with our text.
+IOStatus to_rocksdb(const Error& failure, const std::string& path) {
+  const std::string text = failure.text();
+  switch (failure.code()) {
+    case ENOENT:
+      return IOStatus::PathNotFound(path, text);
+    case ENOSPC:
+    case EDQUOT:
+      return IOStatus::NoSpace(path, text);
+    case EWOULDBLOCK:
+    case EBUSY:
+      return IOStatus::Busy(path, text);
+    default:
+      return IOStatus::IOError(path, text);
+  }
+}
+
+IOStatus to_rocksdb(const Status& status, const std::string& path) {
+  return status.ok() ? IOStatus::OK() : to_rocksdb(status.error(), path);
+}
+
+ByteView bytes_of(const Slice& slice) { return as_bytes({slice.data(), slice.size()}); }
+
+MutableBytes bytes_at(char* scratch, size_t n) {
+  return {reinterpret_cast<std::byte*>(scratch), n};
+}
+
+class SequentialFile final : public rocksdb::FSSequentialFile {
+ public:
+  SequentialFile(std::string path, std::unique_ptr<File> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  IOStatus Read(size_t n, const IOOptions&, Slice* result, char* scratch,
+                IODebugContext*) override {
+    const Result<size_t> got = file_->read_at(offset_, bytes_at(scratch, n));
+    if (!got.ok()) return to_rocksdb(got.error(), path_);
+    offset_ += *got;
+    *result = Slice(scratch, *got);
+    return IOStatus::OK();
+  }
+
+  IOStatus Skip(uint64_t n) override {
+    const Result<uint64_t> size = file_->size();
+    if (!size.ok()) return to_rocksdb(size.error(), path_);
+    offset_ = std::min(*size, offset_ + n);
+    return IOStatus::OK();
+  }
+
+ private:
+  const std::string path_;
+  const std::unique_ptr<File> file_;
+  uint64_t offset_ = 0;
+};
+
+class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  RandomAccessFile(std::string path, std::unique_ptr<File> file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+
+  IOStatus Read(uint64_t offset, size_t n, const IOOptions&, Slice* result, char* scratch,
+                IODebugContext*) const override {
+    const Result<size_t> got = file_->read_at(offset, bytes_at(scratch, n));
+    if (!got.ok()) return to_rocksdb(got.error(), path_);
+    *result = Slice(scratch, *got);
+    return IOStatus::OK();
+  }
+
+ private:
+  const std::string path_;
+  const std::unique_ptr<File> file_;
+};
+
+class WritableFile final : public rocksdb::FSWritableFile {
+ public:
+  WritableFile(std::string path, std::unique_ptr<File> file, const FileOptions& options,
+               uint64_t size)
+      : FSWritableFile(options), path_(std::move(path)), file_(std::move(file)), size_(size) {}
+
+  using FSWritableFile::Append;
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    const Status written = file_->write_at(size_, bytes_of(data));
+    if (!written.ok()) return take_back(to_rocksdb(written, path_));
+    size_ += data.size();
+    return IOStatus::OK();
+  }
+
+  IOStatus Truncate(uint64_t size, const IOOptions&, IODebugContext*) override {
+    const Status status = file_->truncate(size);
+    if (status.ok()) size_ = size;
+    return to_rocksdb(status, path_);
+  }
+
+  IOStatus Close(const IOOptions&, IODebugContext*) override {
+    file_.reset();
+    return IOStatus::OK();
+  }
+
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(file_->sync_data(), path_);
+  }
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(file_->sync(), path_);
+  }
+  bool IsSyncThreadSafe() const override { return true; }  // as every File is
+
+  uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
+
+ private:
+  // A full disk is the one failure a program may go on after, so it has to be sure that nothing of the record can
+  // come back, not even after a power cut. When that can not be had the failure is an ordinary IOError.
+  IOStatus take_back(IOStatus failure) {
+    if (!failure.IsNoSpace()) return failure;
+    Status status = file_->truncate(size_);
+    if (status.ok()) status = file_->sync_data();
+    return status.ok() ? failure : IOStatus::IOError(path_, "full, and not to be cut back");
+  }
+
+  const std::string path_;
+  std::unique_ptr<File> file_;
+  uint64_t size_;
+};
+
+class Directory final : public rocksdb::FSDirectory {
+ public:
+  Directory(LocalFs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
+  IOStatus Fsync(const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(fs_.sync_dir(path_), path_);
+  }
+
+ private:
+  LocalFs& fs_;
+  const std::string path_;
+};
+
+class HeldLock final : public rocksdb::FileLock {
+ public:
+  explicit HeldLock(std::unique_ptr<shoal::FileLock> held) : held_(std::move(held)) {}
+
+ private:
+  const std::unique_ptr<shoal::FileLock> held_;
+};
+
+class LocalFileSystem final : public rocksdb::FileSystem {
+ public:
+  explicit LocalFileSystem(LocalFs& fs) : fs_(fs) {}
+  const char* Name() const override { return "ShoalLocalFs"; }
+
+  IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
+                             std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                             IODebugContext*) override {
+    return open<SequentialFile>(path, OpenMode::kRead, result);
+  }
+
+  IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                               IODebugContext*) override {
+    return open<RandomAccessFile>(path, OpenMode::kRead, result);
+  }
+
+  IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
+                           std::unique_ptr<rocksdb::FSWritableFile>* result,
+                           IODebugContext*) override {
+    return open<WritableFile>(path, OpenMode::kTruncate, result, options, uint64_t{0});
+  }
+
+  IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
+                              std::unique_ptr<rocksdb::FSWritableFile>* result,
+                              IODebugContext*) override {
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok() && !info.error().is(ENOENT)) return to_rocksdb(info.error(), path);
+    const uint64_t size = info.ok() ? info->size : 0;
+    return open<WritableFile>(path, OpenMode::kCreate, result, options, size);
+  }
+
+  IOStatus NewDirectory(const std::string& path, const IOOptions&,
+                        std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext*) override {
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok()) return to_rocksdb(info.error(), path);
+    *result = std::make_unique<Directory>(fs_, path);
+    return IOStatus::OK();
+  }
+
+  IOStatus FileExists(const std::string& path, const IOOptions&, IODebugContext*) override {
+    const Result<FileInfo> info = fs_.stat(path);
+    if (info.ok()) return IOStatus::OK();
+    return info.error().is(ENOENT) ? IOStatus::NotFound() : to_rocksdb(info.error(), path);
+  }
+
+  IOStatus GetChildren(const std::string& path, const IOOptions&,
+                       std::vector<std::string>* result, IODebugContext*) override {
+    result->clear();
+    Result<std::vector<std::string>> names = fs_.list(path);
+    if (!names.ok()) {
+      return names.error().is(ENOENT) ? IOStatus::NotFound(path) : to_rocksdb(names.error(), path);
+    }
+    *result = std::move(*names);
+    return IOStatus::OK();
+  }
+
+  IOStatus DeleteFile(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(fs_.remove(path), path);
+  }
+
+  IOStatus Truncate(const std::string& path, size_t size, const IOOptions&,
+                    IODebugContext*) override {
+    Result<std::unique_ptr<File>> file = fs_.open(path, OpenMode::kReadWrite);
+    if (!file.ok()) return to_rocksdb(file.error(), path);
+    return to_rocksdb((*file)->truncate(size), path);
+  }
+
+  IOStatus CreateDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(fs_.make_dir(path), path);
+  }
+
+  IOStatus CreateDirIfMissing(const std::string& path, const IOOptions&,
+                              IODebugContext*) override {
+    const Status made = fs_.make_dir(path);
+    if (made.ok() || !made.error().is(EEXIST)) return to_rocksdb(made, path);
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok()) return to_rocksdb(info.error(), path);
+    return info->is_directory ? IOStatus::OK() : IOStatus::IOError(path, "is no directory");
+  }
+
+  IOStatus DeleteDir(const std::string& path, const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(fs_.remove_dir(path), path);
+  }
+
+  IOStatus GetFileSize(const std::string& path, const IOOptions&, uint64_t* size,
+                       IODebugContext*) override {
+    *size = 0;
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok()) return to_rocksdb(info.error(), path);
+    *size = info->size;
+    return IOStatus::OK();
+  }
+
+  IOStatus GetFileModificationTime(const std::string& path, const IOOptions&, uint64_t* time,
+                                   IODebugContext*) override {
+    *time = 0;
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok()) return to_rocksdb(info.error(), path);
+    *time = static_cast<uint64_t>(std::max<int64_t>(0, info->modified.seconds));
+    return IOStatus::OK();
+  }
+
+  IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions&,
+                      IODebugContext*) override {
+    return to_rocksdb(fs_.rename(from, to), from);
+  }
+
+  IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&,
+                    IODebugContext*) override {
+    return to_rocksdb(fs_.link(from, to), from);
+  }
+
+  IOStatus LockFile(const std::string& path, const IOOptions&, rocksdb::FileLock** lock,
+                    IODebugContext*) override {
+    *lock = nullptr;
+    Result<std::unique_ptr<shoal::FileLock>> held = fs_.lock(path);
+    if (!held.ok()) return to_rocksdb(held.error(), path);
+    *lock = new HeldLock(std::move(*held));  // RocksDB hands it back to UnlockFile
+    return IOStatus::OK();
+  }
+
+  IOStatus UnlockFile(rocksdb::FileLock* lock, const IOOptions&, IODebugContext*) override {
+    delete lock;
+    return IOStatus::OK();
+  }
+
+  IOStatus GetTestDirectory(const IOOptions&, std::string*, IODebugContext*) override {
+    return IOStatus::NotSupported("no test directory");
+  }
+
+  IOStatus GetAbsolutePath(const std::string& path, const IOOptions&, std::string* result,
+                           IODebugContext*) override {
+    *result = path;  // only ever logged
+    return IOStatus::OK();
+  }
+
+  IOStatus GetFreeSpace(const std::string& path, const IOOptions&, uint64_t* free,
+                        IODebugContext*) override {
+    const Result<DiskSpace> space = fs_.space(path);
+    if (!space.ok()) return to_rocksdb(space.error(), path);
+    *free = space->available_bytes;
+    return IOStatus::OK();
+  }
+
+  IOStatus IsDirectory(const std::string& path, const IOOptions&, bool* is_directory,
+                       IODebugContext*) override {
+    const Result<FileInfo> info = fs_.stat(path);
+    if (!info.ok()) return to_rocksdb(info.error(), path);
+    *is_directory = info->is_directory;
+    return IOStatus::OK();
+  }
+
+ private:
+  template <typename Opened, typename Base, typename... Args>
+  IOStatus open(const std::string& path, OpenMode mode, std::unique_ptr<Base>* result,
+                Args&&... args) {
+    result->reset();
+    Result<std::unique_ptr<File>> file = fs_.open(path, mode);
+    if (!file.ok()) return to_rocksdb(file.error(), path);
+    *result = std::make_unique<Opened>(path, std::move(*file), std::forward<Args>(args)...);
+    return IOStatus::OK();
+  }
+
+  LocalFs& fs_;
+};
+
+}  // namespace
+
+std::shared_ptr<rocksdb::FileSystem> make_rocksdb_file_system(LocalFs& fs) {
+  return std::make_shared<LocalFileSystem>(fs);
+}
+
+std::unique_ptr<rocksdb::Env> make_rocksdb_env(LocalFs& fs) {
+  return rocksdb::NewCompositeEnv(make_rocksdb_file_system(fs));
+}
+
+}  // namespace shoal::engine
