@@ -8,7 +8,9 @@ Status GroupSync::run() {
   while (done_ < wanted) {
     if (failure_.has_value()) break;
     if (begun_ > done_) {
+      ++waiting_;
       ended_.wait(mutex_);
+      --waiting_;
       continue;
     }
     ++begun_;
@@ -21,6 +23,11 @@ Status GroupSync::run() {
   }
   if (failure_.has_value()) return *failure_;
   return {};
+}
+
+uint64_t GroupSync::waiting() {
+  MutexLock lock(mutex_);
+  return waiting_;
 }
 
 }  // namespace shoal::engine

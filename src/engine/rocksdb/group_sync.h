@@ -18,6 +18,8 @@ class GroupSync {
  public:
   explicit GroupSync(std::function<Status()> sync) : sync_(std::move(sync)) {}
   Status run() EXCLUDES(mutex_);
+  // Calls that wait for a sync of somebody else at this moment; for tests and metrics.
+  uint64_t waiting() EXCLUDES(mutex_);
 
  private:
   const std::function<Status()> sync_;
@@ -25,6 +27,7 @@ class GroupSync {
   CondVar ended_;
   uint64_t begun_ GUARDED_BY(mutex_) = 0;
   uint64_t done_ GUARDED_BY(mutex_) = 0;
+  uint64_t waiting_ GUARDED_BY(mutex_) = 0;
   std::optional<Error> failure_ GUARDED_BY(mutex_);
 };
 
