@@ -84,7 +84,8 @@ void History::verify(KvEngine& engine, bool exact) {
   }
   // An ingest removes nothing: if it is the last, the commit it stands for still has its predecessor's.
   std::string found;
-  for (const Item& item : engine.scan(nullptr, "c", "d", 1'000)->items) {
+  const Page page = engine.scan(nullptr, "c", "d", 1'000).value();
+  for (const Item& item : page.items) {
     const uint64_t i = std::strtoull(item.key.c_str() + 1, nullptr, 10);
     EXPECT_EQ(item.stamp, stamp_of(i));
     EXPECT_EQ(item.value, std::to_string(i) + std::string(i * 37 % 900, '.'));

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "sys/mutex.h"
+
 namespace shoal::engine {
 namespace {
 
@@ -86,14 +88,55 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
   const std::unique_ptr<File> file_;
 };
 
+// Keeps the write-ahead logs in order: a log gets its first byte only after everything in its predecessor is durable.
+//
+// RocksDB itself leaves the predecessor to later syncs. A power cut could then cut the older log short at the end of
+// some record, or lose it, and keep the newer one: recovery would see two whole logs and replay both, with a hole
+// between them. This way only the newest log can lose its tail.
+class LogOrder {
+ public:
+  explicit LogOrder(LocalFs& fs) : fs_(fs) {}
+
+  // Makes the predecessor of `log` durable, name and bytes, and `log` the one that the next has to wait for. An error
+  // is a failed sync.
+  Status begin(const std::string& path, std::shared_ptr<File> log) {
+    MutexLock lock(mutex_);
+    if (newest_ != nullptr) {
+      TRY(newest_->sync_data());
+      TRY(fs_.sync_dir(parent_of(path)));
+    }
+    newest_ = std::move(log);
+    return {};
+  }
+
+ private:
+  LocalFs& fs_;
+  Mutex mutex_;
+  // Shared with the WritableFile, which RocksDB may close before the next log begins.
+  std::shared_ptr<File> newest_ GUARDED_BY(mutex_);
+};
+
+bool is_log(std::string_view path) { return path.ends_with(".log"); }
+
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
+  // `order` is null for what is no log.
   WritableFile(std::string path, std::unique_ptr<File> file, const FileOptions& options,
-               uint64_t size)
-      : FSWritableFile(options), path_(std::move(path)), file_(std::move(file)), size_(size) {}
+               uint64_t size, LogOrder* order)
+      : FSWritableFile(options),
+        path_(std::move(path)),
+        file_(std::move(file)),
+        size_(size),
+        order_(order) {}
 
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    if (order_ != nullptr) {
+      const Status begun = order_->begin(path_, file_);
+      // Never NoSpace: what a failed sync lost is not to be had back by freeing space.
+      if (!begun.ok()) return IOStatus::IOError(path_, begun.error().text());
+      order_ = nullptr;
+    }
     const Status written = file_->write_at(size_, bytes_of(data));
     if (!written.ok()) return take_back(to_rocksdb(written, path_));
     size_ += data.size();
@@ -134,8 +177,9 @@ class WritableFile final : public rocksdb::FSWritableFile {
   }
 
   const std::string path_;
-  std::unique_ptr<File> file_;
+  std::shared_ptr<File> file_;  // shared with LogOrder
   uint64_t size_;
+  LogOrder* order_;  // until the first byte
 };
 
 class Directory final : public rocksdb::FSDirectory {
@@ -160,7 +204,7 @@ class HeldLock final : public rocksdb::FileLock {
 
 class LocalFileSystem final : public rocksdb::FileSystem {
  public:
-  explicit LocalFileSystem(LocalFs& fs) : fs_(fs) {}
+  explicit LocalFileSystem(LocalFs& fs) : fs_(fs), log_order_(fs) {}
   const char* Name() const override { return "ShoalLocalFs"; }
 
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
@@ -178,7 +222,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
-    return open<WritableFile>(path, OpenMode::kTruncate, result, options, uint64_t{0});
+    return open<WritableFile>(path, OpenMode::kTruncate, result, options, uint64_t{0}, order(path));
   }
 
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
@@ -187,7 +231,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     const Result<FileInfo> info = fs_.stat(path);
     if (!info.ok() && !info.error().is(ENOENT)) return to_rocksdb(info.error(), path);
     const uint64_t size = info.ok() ? info->size : 0;
-    return open<WritableFile>(path, OpenMode::kCreate, result, options, size);
+    return open<WritableFile>(path, OpenMode::kCreate, result, options, size, order(path));
   }
 
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
@@ -322,7 +366,10 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     return IOStatus::OK();
   }
 
+  LogOrder* order(std::string_view path) { return is_log(path) ? &log_order_ : nullptr; }
+
   LocalFs& fs_;
+  LogOrder log_order_;
 };
 
 }  // namespace

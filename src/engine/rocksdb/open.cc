@@ -24,7 +24,7 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 
 // What a creation that was cut off may leave without having kept anything.
 bool means_nothing(std::string_view name) {
-  return name == "FORMAT.tmp" || name == "LOCK" || name.starts_with("LOG");
+  return name == "FORMAT.tmp" || name == "LOCK";
 }
 
 bool holds_data(std::string_view name) { return name.ends_with(".sst") || name.ends_with(".log"); }
@@ -81,13 +81,6 @@ Status remove_cut_off_ingests(LocalFs& fs, const Path& folder) {
   return {};
 }
 
-// A read-only open must not write, not even RocksDB's own log.
-class SilentLog final : public rocksdb::Logger {
- public:
-  using Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
-
 Error locked(const Path& folder) {
   return error(EBUSY, "{} is in use by another process; stop it or talk to it", folder);
 }
@@ -131,7 +124,6 @@ Result<Database> open_database(LocalFs& fs, const Path& folder, const RocksdbOpt
     } else if (!lock.error().is(EROFS) && !lock.error().is(EACCES)) {
       return lock.error();  // where nobody can write, nobody can hold it either
     }
-    settings.info_log = std::make_shared<SilentLog>();
     status = rocksdb::DB::OpenForReadOnly(settings, folder, &db);
   } else {
     status = rocksdb::DB::Open(settings, folder, &db);

@@ -10,13 +10,17 @@
 // Logs are not recycled: a recycled log has old records behind its end, and this version of RocksDB turns recycling
 // off for point-in-time recovery because it was found to leave holes.
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <algorithm>
+#include <cstdarg>
+#include <cstdio>
 
+#include "base/log.h"
 #include "engine/rocksdb/database.h"
 #include "engine/rocksdb/stored_value.h"
 
@@ -25,6 +29,30 @@ namespace {
 
 constexpr size_t kBlockBytesOnDisk = 16 << 10;
 constexpr int kFilterBitsPerKey = 10;  // 1 % false positives
+
+// RocksDB's own log: what it calls errors goes into ours, the rest only when debugging. It must not go to LOG files:
+// Debian's RocksDB has its assertions on, and one of them aborts the process when a LOG file fails a second time.
+class ForwardedLog final : public rocksdb::Logger {
+ public:
+  ForwardedLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    const bool serious = level >= rocksdb::InfoLogLevel::ERROR_LEVEL;
+    if (serious || level == rocksdb::InfoLogLevel::WARN_LEVEL) {
+      forward(serious ? LogLevel::kWarn : LogLevel::kDebug, format, arguments);
+    }
+  }
+  // Called for its headers only, which are of no interest.
+  void Logv(const char*, va_list) override {}
+
+ private:
+  static void forward(LogLevel level, const char* format, va_list arguments) {
+    if (!log_enabled(level)) return;
+    char line[1024];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    log(level, "RocksDB: {}", line);
+  }
+};
 
 rocksdb::BlockBasedTableOptions table_options(const RocksdbOptions& wanted) {
   rocksdb::BlockBasedTableOptions table;
@@ -85,9 +113,7 @@ rocksdb::Options database_options(const RocksdbOptions& wanted, rocksdb::Env* en
   options.avoid_unnecessary_blocking_io = true;
   options.skip_stats_update_on_db_open = true;
 
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.max_log_file_size = 1 << 20;
-  options.keep_log_file_num = 4;
+  options.info_log = std::make_shared<ForwardedLog>();
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   return options;
