@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "engine/rocksdb/manifest_redo.h"
 #include "sys/mutex.h"
 
 namespace shoal::engine {
@@ -182,6 +183,57 @@ class WritableFile final : public rocksdb::FSWritableFile {
   LogOrder* order_;  // until the first byte
 };
 
+bool is_manifest(std::string_view name) { return name.starts_with("MANIFEST-"); }
+
+// Holds back what is appended until it is synced, and then lets it happen as a whole (manifest_redo.h).
+class ManifestFile final : public rocksdb::FSWritableFile {
+ public:
+  ManifestFile(std::string path, std::unique_ptr<File> file, const FileOptions& options,
+               uint64_t size, ManifestRedo& redo)
+      : FSWritableFile(options),
+        path_(std::move(path)),
+        file_(std::move(file)),
+        durable_size_(size),
+        redo_(redo) {}
+
+  using FSWritableFile::Append;
+  IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    pending_.append(data.data(), data.size());
+    return IOStatus::OK();
+  }
+  IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions&, IODebugContext*) override {
+    return to_rocksdb(write_pending(), path_);
+  }
+  IOStatus Close(const IOOptions&, IODebugContext*) override {
+    const Status written = write_pending();
+    file_.reset();
+    return to_rocksdb(written, path_);
+  }
+  bool IsSyncThreadSafe() const override { return false; }
+  uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
+    return durable_size_ + pending_.size();
+  }
+
+ private:
+  Status write_pending() {
+    if (pending_.empty()) return {};
+    // A new MANIFEST counts only when CURRENT names it, which is after its first sync.
+    if (durable_size_ > 0) TRY(redo_.note(base_name(path_), durable_size_, pending_));
+    TRY(file_->write_at(durable_size_, as_bytes(pending_)));
+    TRY(file_->sync_data());
+    durable_size_ += pending_.size();
+    pending_.clear();
+    return {};
+  }
+
+  const std::string path_;
+  std::unique_ptr<File> file_;
+  uint64_t durable_size_;
+  std::string pending_;
+  ManifestRedo& redo_;
+};
+
 class Directory final : public rocksdb::FSDirectory {
  public:
   Directory(LocalFs& fs, std::string path) : fs_(fs), path_(std::move(path)) {}
@@ -222,7 +274,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   IOStatus NewWritableFile(const std::string& path, const FileOptions& options,
                            std::unique_ptr<rocksdb::FSWritableFile>* result,
                            IODebugContext*) override {
-    return open<WritableFile>(path, OpenMode::kTruncate, result, options, uint64_t{0}, order(path));
+    return open_writable(path, OpenMode::kTruncate, options, 0, result);
   }
 
   IOStatus ReopenWritableFile(const std::string& path, const FileOptions& options,
@@ -231,7 +283,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     const Result<FileInfo> info = fs_.stat(path);
     if (!info.ok() && !info.error().is(ENOENT)) return to_rocksdb(info.error(), path);
     const uint64_t size = info.ok() ? info->size : 0;
-    return open<WritableFile>(path, OpenMode::kCreate, result, options, size, order(path));
+    return open_writable(path, OpenMode::kCreate, options, size, result);
   }
 
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
@@ -320,6 +372,9 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     *lock = nullptr;
     Result<std::unique_ptr<shoal::FileLock>> held = fs_.lock(path);
     if (!held.ok()) return to_rocksdb(held.error(), path);
+    // From here on the folder is ours and nothing of it was read yet.
+    const Status applied = ManifestRedo::apply(fs_, parent_of(path));
+    if (!applied.ok()) return to_rocksdb(applied, path);
     *lock = new HeldLock(std::move(*held));  // RocksDB hands it back to UnlockFile
     return IOStatus::OK();
   }
@@ -366,10 +421,19 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     return IOStatus::OK();
   }
 
-  LogOrder* order(std::string_view path) { return is_log(path) ? &log_order_ : nullptr; }
+  IOStatus open_writable(const std::string& path, OpenMode mode, const FileOptions& options,
+                         uint64_t size, std::unique_ptr<rocksdb::FSWritableFile>* result) {
+    if (is_manifest(base_name(path))) {
+      if (redo_ == nullptr) redo_ = std::make_unique<ManifestRedo>(fs_, parent_of(path));
+      return open<ManifestFile>(path, mode, result, options, size, *redo_);
+    }
+    LogOrder* order = is_log(path) ? &log_order_ : nullptr;
+    return open<WritableFile>(path, mode, result, options, size, order);
+  }
 
   LocalFs& fs_;
   LogOrder log_order_;
+  std::unique_ptr<ManifestRedo> redo_;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "engine/rocksdb/database.h"
 #include "engine/rocksdb/local_env.h"
+#include "engine/rocksdb/manifest_redo.h"
 
 namespace shoal::engine {
 namespace {
@@ -85,6 +86,19 @@ Error locked(const Path& folder) {
   return error(EBUSY, "{} is in use by another process; stop it or talk to it", folder);
 }
 
+// Takes the lock that RocksDB itself takes only for writing, and makes the folder whole as it would.
+Result<std::unique_ptr<FileLock>> lock_to_read(LocalFs& fs, const Path& folder) {
+  Result<std::unique_ptr<FileLock>> lock = fs.lock(join(folder, "LOCK"));
+  if (!lock.ok()) {
+    if (lock.error().is(EWOULDBLOCK)) return locked(folder);
+    // Where nobody can write, nobody can hold it either.
+    if (lock.error().is(EROFS) || lock.error().is(EACCES)) return std::unique_ptr<FileLock>();
+    return lock;
+  }
+  TRY(ManifestRedo::apply(fs, folder));
+  return lock;
+}
+
 }  // namespace
 
 Database::Database() = default;
@@ -116,14 +130,7 @@ Result<Database> open_database(LocalFs& fs, const Path& folder, const RocksdbOpt
   rocksdb::DB* db = nullptr;
   rocksdb::Status status;
   if (options.read_only) {
-    Result<std::unique_ptr<FileLock>> lock = fs.lock(join(folder, "LOCK"));
-    if (lock.ok()) {
-      database.read_only_lock = std::move(*lock);
-    } else if (lock.error().is(EWOULDBLOCK)) {
-      return locked(folder);
-    } else if (!lock.error().is(EROFS) && !lock.error().is(EACCES)) {
-      return lock.error();  // where nobody can write, nobody can hold it either
-    }
+    TRY_ASSIGN(database.read_only_lock, lock_to_read(fs, folder));
     status = rocksdb::DB::OpenForReadOnly(settings, folder, &db);
   } else {
     status = rocksdb::DB::Open(settings, folder, &db);
