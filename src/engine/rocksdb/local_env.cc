@@ -4,7 +4,9 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "engine/rocksdb/log_end.h"
 #include "engine/rocksdb/manifest_redo.h"
 #include "sys/mutex.h"
 
@@ -38,19 +40,26 @@ IOStatus to_rocksdb(const Status& status, const std::string& path) {
   return status.ok() ? IOStatus::OK() : to_rocksdb(status.error(), path);
 }
 
+bool is_log(std::string_view path) { return path.ends_with(".log"); }
+bool is_manifest(std::string_view name) { return name.starts_with("MANIFEST-"); }
+
 ByteView bytes_of(const Slice& slice) { return as_bytes({slice.data(), slice.size()}); }
 
 MutableBytes bytes_at(char* scratch, size_t n) {
   return {reinterpret_cast<std::byte*>(scratch), n};
 }
 
+constexpr uint64_t kNoEnd = std::numeric_limits<uint64_t>::max();
+
 class SequentialFile final : public rocksdb::FSSequentialFile {
  public:
-  SequentialFile(std::string path, std::unique_ptr<File> file)
-      : path_(std::move(path)), file_(std::move(file)) {}
+  // What lies at `end` and behind is not read.
+  SequentialFile(std::string path, std::unique_ptr<File> file, uint64_t end)
+      : path_(std::move(path)), file_(std::move(file)), end_(end) {}
 
   IOStatus Read(size_t n, const IOOptions&, Slice* result, char* scratch,
                 IODebugContext*) override {
+    n = std::min<uint64_t>(n, end_ - offset_);
     const Result<size_t> got = file_->read_at(offset_, bytes_at(scratch, n));
     if (!got.ok()) return to_rocksdb(got.error(), path_);
     offset_ += *got;
@@ -61,13 +70,14 @@ class SequentialFile final : public rocksdb::FSSequentialFile {
   IOStatus Skip(uint64_t n) override {
     const Result<uint64_t> size = file_->size();
     if (!size.ok()) return to_rocksdb(size.error(), path_);
-    offset_ = std::min(*size, offset_ + n);
+    offset_ = std::min({*size, offset_ + n, end_});
     return IOStatus::OK();
   }
 
  private:
   const std::string path_;
   const std::unique_ptr<File> file_;
+  const uint64_t end_;
   uint64_t offset_ = 0;
 };
 
@@ -116,8 +126,6 @@ class LogOrder {
   // Shared with the WritableFile, which RocksDB may close before the next log begins.
   std::shared_ptr<File> newest_ GUARDED_BY(mutex_);
 };
-
-bool is_log(std::string_view path) { return path.ends_with(".log"); }
 
 class WritableFile final : public rocksdb::FSWritableFile {
  public:
@@ -182,8 +190,6 @@ class WritableFile final : public rocksdb::FSWritableFile {
   uint64_t size_;
   LogOrder* order_;  // until the first byte
 };
-
-bool is_manifest(std::string_view name) { return name.starts_with("MANIFEST-"); }
 
 // Holds back what is appended until it is synced, and then lets it happen as a whole (manifest_redo.h).
 class ManifestFile final : public rocksdb::FSWritableFile {
@@ -262,7 +268,13 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext*) override {
-    return open<SequentialFile>(path, OpenMode::kRead, result);
+    result->reset();
+    Result<std::unique_ptr<File>> file = fs_.open(path, OpenMode::kRead);
+    if (!file.ok()) return to_rocksdb(file.error(), path);
+    const Result<uint64_t> end = is_log(path) ? log_end(**file) : kNoEnd;
+    if (!end.ok()) return to_rocksdb(end.error(), path);
+    *result = std::make_unique<SequentialFile>(path, std::move(*file), *end);
+    return IOStatus::OK();
   }
 
   IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
