@@ -161,8 +161,9 @@ void odd_keys_are_kept_apart_and_listed_as_they_are(ContractBucket& bucket, cons
     EXPECT_EQ(head_and_wait(store, key).value().size, key.size()) << key;
   }
   std::sort(keys.begin(), keys.end());
+  const ListPage page = list_and_wait(store, prefix).value();
   std::vector<std::string> listed;
-  for (const ObjectInfo& object : list_and_wait(store, prefix).value().objects) listed.push_back(object.key);
+  for (const ObjectInfo& object : page.objects) listed.push_back(object.key);
   EXPECT_EQ(listed, keys);
   EXPECT_TRUE(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
                 store.remove_many(keys, {}, std::move(done));
