@@ -26,28 +26,25 @@ bool PageBuilder::wants_below(std::string_view part) const {
   return true;
 }
 
-bool PageBuilder::offer(std::string_view key) {
+bool PageBuilder::would_take(std::string_view key) {
   if (!key.starts_with(prefix_)) return false;
   if (auto common_prefix = common_prefix_of(key)) {
     // Pages end at whole entries, so start_after never lies inside a group whose rest is still to be listed.
-    if (*common_prefix > start_after_) insert(std::move(*common_prefix), true);
+    if (*common_prefix > start_after_) insert(std::move(*common_prefix), {true, {}});
     return false;
   }
-  if (key <= start_after_) return false;
-  if (is_full() && key >= entries_.rbegin()->first) return false;
-  insert(std::string(key), false);
-  return true;
-}
-
-void PageBuilder::insert(std::string entry, bool is_prefix) {
-  if (is_full() && entry > entries_.rbegin()->first) return;
-  entries_.try_emplace(std::move(entry), Entry{is_prefix, {}});
-  if (entries_.size() > limit_ + 1) entries_.erase(std::prev(entries_.end()));
+  return key > start_after_ && !(is_full() && key >= entries_.rbegin()->first);
 }
 
 void PageBuilder::add(ObjectInfo info) {
-  const auto found = entries_.find(info.key);
-  if (found != entries_.end()) found->second.info = std::move(info);
+  std::string name = info.key;
+  insert(std::move(name), {false, std::move(info)});
+}
+
+void PageBuilder::insert(std::string name, Entry entry) {
+  if (is_full() && name > entries_.rbegin()->first) return;
+  entries_.try_emplace(std::move(name), std::move(entry));
+  if (entries_.size() > limit_ + 1) entries_.erase(std::prev(entries_.end()));
 }
 
 ListPage PageBuilder::finish() {

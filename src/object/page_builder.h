@@ -22,24 +22,26 @@ class PageBuilder {
 
   // False when no key that starts with `part` can change the page: callers skip what is below it.
   bool wants_below(std::string_view part) const;
-  // True when `key` belongs on the page as an object and its ObjectInfo is to be given to add().
-  bool offer(std::string_view key);
-  void add(ObjectInfo info);  // after offer() returned true for its key
+  // True when `key` belongs on the page as an object and is to be given to add(). A key below a common prefix is
+  // counted here and answered with false.
+  bool would_take(std::string_view key);
+  void add(ObjectInfo info);
   ListPage finish();
 
  private:
+  struct Entry {
+    bool is_prefix = false;
+    ObjectInfo info;
+  };
+
   std::optional<std::string> common_prefix_of(std::string_view key) const;
-  void insert(std::string entry, bool is_prefix);
+  void insert(std::string name, Entry entry);
   bool is_full() const { return entries_.size() > limit_; }
 
   const std::string prefix_;
   const std::string start_after_;
   const std::string delimiter_;
   const size_t limit_;
-  struct Entry {
-    bool is_prefix = false;
-    ObjectInfo info;
-  };
   std::map<std::string, Entry, std::less<>> entries_;  // up to limit_ + 1: the last tells that there is more
 };
 

@@ -90,7 +90,7 @@ class MemoryStore final : public ObjectStore {
           PageBuilder page(prefix, options);
           MutexLock lock(mutex_);
           for (auto it = objects_.lower_bound(prefix); it != objects_.end() && it->first.starts_with(prefix); ++it) {
-            if (page.offer(it->first)) {
+            if (page.would_take(it->first)) {
               page.add({it->first, it->second.bytes->size(), it->second.etag, it->second.modified});
             }
           }
