@@ -56,13 +56,14 @@ Result<bool> probe_ordered_list(ObjectStore& store, const std::string& prefix, s
 }  // namespace
 
 Result<Capabilities> probe(ObjectStore& store, std::string prefix) {
-  // In byte order: '+' < 'B' < 'a'. A store that sorts by locale or ignores start-after fails here.
-  const std::vector<std::string> keys{prefix + "+", prefix + "B", prefix + "a"};
+  // In byte order. A store that sorts by locale, walks a tree of directories or ignores start-after fails here.
+  const std::vector<std::string> keys{prefix + "+", prefix + "B", prefix + "a-", prefix + "a/b"};
   Capabilities can;
   const auto all = [&]() -> Status {
     TRY_ASSIGN(can.if_none_match, probe_if_none_match(store, keys[0]));
     TRY_ASSIGN(can.multipart, probe_multipart(store, keys[1]));
     TRY(put_and_wait(store, keys[2], as_bytes("a")));
+    TRY(put_and_wait(store, keys[3], as_bytes("b")));
     if (!can.multipart) TRY(put_and_wait(store, keys[1], as_bytes("B")));
     // A ranged read is the one thing that we cannot do without.
     TRY_ASSIGN(const std::string range, get_and_wait(store, keys[0], 1, 2));

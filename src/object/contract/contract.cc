@@ -42,15 +42,21 @@ std::string pattern(size_t bytes, uint64_t seed) {
   return out;
 }
 
-std::vector<std::string> odd_keys(const std::string& prefix) {
+std::vector<std::string> odd_keys(const ContractBucket& bucket, const std::string& prefix) {
   std::vector<std::string> keys;
   for (const char* tail :
        {"a b", "a+b", "100%", "%41", "a%2Fb", "ümläut-€-日本", "quote'\"", "a&b=c?d#e", "semi;colon,at@", "~tilde*()!",
         "<xml>&amp;", "back\\slash", "a.obj", "a.obj.obj", ".hidden", ".tmp-1-1", "trailing.", "tab\there", "x\x01y"}) {
     keys.push_back(prefix + tail);
   }
-  keys.push_back(prefix + std::string(300, 'L'));  // longer than a file name may be
-  keys.push_back(prefix + std::string(kObjectKeyBytesMax - prefix.size(), '%'));
+  // The longest key, in components that a file name can hold.
+  std::string longest = prefix;
+  while (longest.size() < bucket.key_bytes_max()) longest += longest.size() % 200 == 199 ? '/' : '%';
+  keys.push_back(longest.substr(0, bucket.key_bytes_max() - 1) + "%");
+  if (bucket.is_tree()) return keys;
+  keys.push_back(prefix + std::string(300, 'L'));
+  keys.push_back(prefix + std::string(bucket.key_bytes_max() - prefix.size(), '%'));
+  for (const char* tail : {"../x", "a//b", "./y", "slash/", "/lead", "..", "."}) keys.push_back(prefix + tail);
   return keys;
 }
 

@@ -152,9 +152,10 @@ void a_key_and_the_keys_below_it_live_side_by_side(ContractBucket& bucket, const
 
 void odd_keys_are_kept_apart_and_listed_as_they_are(ContractBucket& bucket, const std::string& prefix) {
   ObjectStore& store = bucket.store();
-  std::vector<std::string> keys = odd_keys(prefix);
+  std::vector<std::string> keys = odd_keys(bucket, prefix);
   for (const std::string& key : keys) {
-    ASSERT_EQ(put_and_wait(store, key, as_bytes(key)).code(), 0) << key;
+    const Result<std::string> put = put_and_wait(store, key, as_bytes(key));
+    ASSERT_TRUE(put.ok()) << put.error().text();
   }
   for (const std::string& key : keys) {
     EXPECT_EQ(get_and_wait(store, key, 0, 2000).value(), key);

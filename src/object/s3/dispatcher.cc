@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "base/log.h"
 
@@ -14,11 +13,6 @@ namespace {
 constexpr int kRefreshesMax = 3;
 // A kind that has nothing else under way may always have so many, whatever the others do.
 constexpr int kGuaranteed = 2;
-
-void init_curl_once() {
-  static std::once_flag once;
-  std::call_once(once, [] { CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK); });
-}
 
 size_t index(OpClass op) { return static_cast<size_t>(op); }
 
@@ -33,7 +27,7 @@ Dispatcher::Dispatcher(BucketAddress address, std::unique_ptr<CredentialsSource>
       signer_(address_.region(), "s3"),
       budget_(clock.since_boot()),
       windows_{Window(options.connections_max), Window(options.connections_max), Window(options.connections_max)} {
-  init_curl_once();
+  init_curl();
   multi_ = curl_multi_init();
   CHECK(multi_ != nullptr);
   curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));

@@ -38,6 +38,11 @@ std::string_view HttpResponse::header(std::string_view name) const {
   return {};
 }
 
+void init_curl() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  CHECK(code == CURLE_OK);
+}
+
 HttpTry::HttpTry(CURL* easy, HttpRequest request, HttpTimeouts timeouts, Clock& clock)
     : easy_(easy),
       request_(std::move(request)),

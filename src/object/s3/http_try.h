@@ -42,6 +42,9 @@ struct HttpResponse {
   std::string_view header(std::string_view name) const;  // empty when absent
 };
 
+// Makes libcurl ready; cheap when it is. Before the first handle.
+void init_curl();
+
 class HttpTry {
  public:
   // `easy` is a fresh or reset handle and outlives the try.

@@ -354,7 +354,6 @@ void S3Store::list(std::string prefix, ListOptions options, Done<ListPage> done)
         for (ObjectInfo& object : list.objects) {
           if (!object.key.starts_with(whole)) return error(EBADMSG, "the list has the foreign key {}", object.key);
           object.key.erase(0, own.size());
-          if (object.key <= start_after && !start_after.empty()) continue;
           out.next_start_after = std::max(out.next_start_after, object.key);
           out.objects.push_back(std::move(object));
         }
