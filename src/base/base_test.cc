@@ -25,6 +25,8 @@ TEST(Result, try_assign_passes_values_and_errors) {
   EXPECT_EQ(r.error().text(), "3 is odd");
   EXPECT_EQ(r.error().in("mount").text(), "mount: 3 is odd");
   EXPECT_NE(r.error().to_string().find("base_test.cc"), std::string::npos);
+  EXPECT_EQ(Error(EPERM, "a literal is the message").text(), "a literal is the message");
+  EXPECT_NE(Error(EPERM).to_string().find("base_test.cc"), std::string::npos);
 }
 
 TEST(Crc32c, known_answers) {

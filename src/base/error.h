@@ -27,9 +27,14 @@ namespace shoal {
 
 class [[nodiscard]] Error {
  public:
+  struct Where {  // a type of its own, so that Error(EPERM, "text") takes the text for a message and not for a file
+    const char* file;
+    int line;
+    explicit Where(const char* f = __builtin_FILE(), int l = __builtin_LINE()) : file(f), line(l) {}
+  };
+
   // `code` is an errno value, never 0.
-  explicit Error(int code, const char* file = __builtin_FILE(), int line = __builtin_LINE())
-      : code_(code), line_(line), file_(file) {}
+  explicit Error(int code, Where where = Where()) : code_(code), line_(where.line), file_(where.file) {}
   Error(int code, std::string message, const char* file = __builtin_FILE(), int line = __builtin_LINE())
       : code_(code), line_(line), file_(file), message_(std::move(message)) {}
 

@@ -5,7 +5,9 @@
 // to the caller and must stay until `done` ran. All calls are thread-safe.
 //
 // Errors: ENOENT no such object · EACCES credentials or rights · ESTALE if_match failed · ETIMEDOUT the deadline
-// passed · EIO the store answered nonsense or kept failing · ENOSPC the folder's disk is full. Transient faults (5xx,
+// passed · EIO the store answered nonsense or kept failing · ENOSPC the folder's disk is full · EINVAL a key that is
+// empty or longer than kObjectKeyBytesMax · ENXIO the bucket itself is not there · ECANCELED the store was destroyed ·
+// ENOTSUP this store cannot do that. Transient faults (5xx,
 // throttling, resets, short or corrupt answers) are retried inside until the deadline, within a retry budget.
 #pragma once
 
@@ -30,7 +32,12 @@ enum class Priority { kForeground, kWriteback, kPrefetch, kBackground };
 struct CallOptions {
   std::chrono::milliseconds deadline{30'000};  // for the whole call, retries included
   Priority priority = Priority::kForeground;
+  // put and upload_complete: EEXIST when the key is there already. Only where Capabilities::if_none_match; elsewhere
+  // ENOTSUP or silently ignored. After a retry the object may be this call's own: compare before believing in a rival.
+  bool if_absent = false;
 };
+
+inline constexpr size_t kObjectKeyBytesMax = 1024;  // of a whole key, a URL's prefix included
 
 struct ObjectInfo {
   std::string key;
@@ -54,13 +61,13 @@ struct GetOptions {
 struct GetResult {
   size_t bytes = 0;          // read into the target; fewer than asked only at the object's end
   uint64_t object_size = 0;  // 0 when the store did not say
-  std::string etag;
+  std::string etag;          // may be empty when `bytes` is 0
 };
 
 struct ListOptions {
   CallOptions call;
-  std::string start_after;
-  std::string delimiter;  // empty: none
+  std::string start_after;  // entries behind this; with a delimiter: only what an earlier page ended with
+  std::string delimiter;    // empty: none
   size_t limit = 1000;    // 1 … 1000
 };
 
@@ -91,14 +98,14 @@ class ObjectStore {
 
   // Stores the concatenation of `spans` whole or not at all; returns the etag.
   virtual void put(std::string key, std::vector<ByteView> spans, CallOptions options, Done<std::string> done) = 0;
-  // Reads [offset, offset + into.size()) into `into`.
+  // Reads [offset, offset + into.size()) into `into`; an offset at or behind the object's end reads 0 bytes.
   virtual void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options, Done<GetResult> done) = 0;
   virtual void head(std::string key, CallOptions options, Done<ObjectInfo> done) = 0;
   // Removes up to 1,000 keys; absent ones are no error. The result lists keys that could not be removed.
   virtual void remove_many(std::vector<std::string> keys, CallOptions options, Done<std::vector<std::string>> done) = 0;
   virtual void list(std::string prefix, ListOptions options, Done<ListPage> done) = 0;
 
-  // Multipart: equal parts of 5 MiB or more but the last.
+  // Multipart: the object appears at upload_complete, made of `parts` in ascending order of their numbers. Equal parts of 5 MiB or more but the last.
   virtual void upload_begin(std::string key, CallOptions options, Done<std::string> done) = 0;  // upload id
   virtual void upload_part(std::string key, std::string upload, int number, std::vector<ByteView> spans,
                            CallOptions options, Done<UploadedPart> done) = 0;
@@ -117,7 +124,7 @@ Result<std::string> get_and_wait(ObjectStore& store, std::string key, uint64_t o
 Result<ObjectInfo> head_and_wait(ObjectStore& store, std::string key, CallOptions options = {});
 Result<ListPage> list_and_wait(ObjectStore& store, std::string prefix, ListOptions options = {});
 Status remove_and_wait(ObjectStore& store, std::string key, CallOptions options = {});
-// Runs `start(done)` and blocks until done was called.
+// Runs `start(done)` and blocks until done was called. For the result types of ObjectStore's calls.
 template <typename T>
 Result<T> wait_for(const std::function<void(Done<T>)>& start);
 

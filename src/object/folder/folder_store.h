@@ -1,5 +1,8 @@
 // A bucket in a folder: fsync(file), rename, fsync(directory); new directories are fsynced in their parents. For one
 // machine, and as the peer of the S3 store in the contract suite.
+//
+// The object `a/b` is the file `a/b.obj`, so that `a` (`a.obj`) and `a/b` can both be there; key_path.h has the exact
+// rules. Several processes may use one folder. Deadlines and priorities are not looked at: a disk answers or hangs.
 #pragma once
 
 #include <memory>

@@ -19,12 +19,15 @@ struct Credentials {
   Time expires;               // 0: never
 };
 
-// Where keys come from: explicit → env → profile → web identity → ECS → IMDSv2. get() is called before each request
-// and may block while it refreshes (at 80 % of life, jittered; the old ones are served meanwhile).
+// Where keys come from: explicit → env → profile → web identity → ECS → IMDSv2. get() may block while it refreshes (at
+// 80 % of life, jittered): the store calls it on a thread of its own every few seconds of use and signs with the last
+// ones meanwhile. Called by one thread.
 class CredentialsSource {
  public:
   virtual ~CredentialsSource() = default;
   virtual Result<Credentials> get() = 0;
+  // The store was told that what get() returned last is no longer valid: the next get() must fetch new ones.
+  virtual void expired() {}
 };
 
 std::unique_ptr<CredentialsSource> make_static_credentials(Credentials credentials);
@@ -35,9 +38,12 @@ struct S3Options {
   int connections_max = 64;
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds stall_timeout{5'000};  // no byte for so long: the try failed
+  std::chrono::milliseconds backoff_min{50};       // retries wait 0 … min · 2^n (full jitter)
+  std::chrono::milliseconds backoff_max{5'000};
 };
 
-// `clock`, `random` outlive the store. No request is sent yet.
+// `clock`, `random` outlive the store. No request is sent yet. Callbacks run on the one thread that drives all
+// requests.
 Result<std::unique_ptr<ObjectStore>> open_s3_store(const BucketUrl& url, std::unique_ptr<CredentialsSource> credentials,
                                                    Clock& clock, Random& random, S3Options options = {});
 
