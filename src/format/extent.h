@@ -32,6 +32,9 @@ struct Extent {
   uint64_t end() const { return offset + length; }
 };
 
+// First byte of the value of `E ino offset`; the body follows.
+inline constexpr uint8_t kExtentFormat = 1;
+
 // Body without the file offset, which is part of the key `E ino offset`.
 void encode_extent(Encoder& out, const Extent& extent);
 // EBADMSG on anything that is not a valid extent.

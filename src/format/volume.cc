@@ -233,6 +233,8 @@ Result<ReclaimRecord> decode_reclaim(std::string_view value) {
 
 std::string encode_open_unlinked() { return std::string(1, static_cast<char>(kFormat)); }
 
+std::string encode_back_reference() { return std::string(1, static_cast<char>(kFormat)); }
+
 std::string encode_owner_marker(const OwnerMarker& marker) {
   std::string value;
   Encoder out(value);

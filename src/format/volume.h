@@ -77,8 +77,9 @@ struct ReclaimRecord {  // G: the whole inode, or of a living one what lies in [
 std::string encode_reclaim(const ReclaimRecord& reclaim);
 Result<ReclaimRecord> decode_reclaim(std::string_view value);
 
-// O carries no data: its value is a format byte.
+// O and R carry no data: their value is a format byte.
 std::string encode_open_unlinked();
+std::string encode_back_reference();
 
 // `<volume>/owner` in the bucket.
 struct OwnerMarker {

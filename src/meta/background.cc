@@ -10,7 +10,17 @@ struct Owner::Background {
   int running GUARDED_BY(mutex) = 0;
 };
 
-void Owner::start_background() { background_ = std::make_shared<Background>(); }
+void Owner::start_background() {
+  background_ = std::make_shared<Background>();
+  schedule_ageing();
+}
+
+void Owner::schedule_ageing() {
+  run_later(std::chrono::hours(1), [this] {
+    age_trash();
+    schedule_ageing();
+  });
+}
 
 void Owner::stop_background() {
   MutexLock lock(background_->mutex);

@@ -28,7 +28,7 @@
 #include <vector>
 
 #include "meta/change.h"
-#include "meta/extent_map.h"
+#include "meta/extent_work.h"
 #include "meta/latches.h"
 #include "meta/open_table.h"
 #include "meta/owner.h"
@@ -260,21 +260,30 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Status exchange_names(Change& change, RenameCall& call);
   Status move_name(Change& change, RenameCall& call);
 
-  // --- extents ---
-  // All E records of the inode that touch [from, to] (also those that only end at `from` or begin at `to`).
-  Result<std::vector<StampedExtent>> load_extents(Ino ino, uint64_t from, uint64_t to, size_t limit);
-  // Erases E records in [from, to) of `ino` in pages of ≤ 1,000, W and `allocated` in the same commits, pieces that
-  // stick out are kept; then erases the `G` record. REQUIRES the latch, exclusive.
+  // --- reclaim.cc: freeing in pages of ≤ 1,000 records, W and `allocated` in the same commits ---
+  // Frees [from, to) of `ino` and erases the marker `G`. REQUIRES the latch, exclusive. On an error the owner is
+  // poisoned: the range counts as a hole already.
   Status reclaim_range(Ino ino, Stamp marker, uint64_t from, uint64_t to);
+  // One page; returns up to where it came. The last one erases the marker (0: none) too.
+  Result<uint64_t> reclaim_page(Ino ino, Stamp marker, uint64_t from, uint64_t to);
+  // The inode that `G marker ino` names. Takes the latch.
   Status reclaim_inode(Ino ino, Stamp marker);
+  Result<bool> reclaim_xattr_page(Ino ino);
   void schedule_reclaim();
   Status take_over_reclaim();
-  // Puts inode extents and E records in line with an edited map.
-  Status store_extents(Change& change, Ino ino, format::Inode& inode, const ExtentMap& map);
-  struct DataCall;  // commit_data.cc
-  Status commit_chunk(DataCall& call, size_t begin, size_t end);
-  Status commit_long_range(DataCall& call, size_t record);
-  DataOutcome::Kind judge(const DataRecord& record, uint32_t store, const format::Inode& inode);
+
+  // --- commit_data.cc ---
+  struct DataCall;
+  friend struct DataCall;
+  // copy_range.cc: one batch of it; returns the source offset up to which it came.
+  struct CopyCall;
+  Result<uint64_t> copy_page(CopyCall& call, uint64_t from);
+  Result<std::vector<format::Extent>> copy_pieces(const CopyCall& call, uint64_t from,
+                                                  uint64_t& end);
+  Status add_references(Change& change, std::vector<std::string> keys);
+  // repack.cc
+  Result<bool> move_extent(const Move& move);
+  Status find_references(const SegmentId& id, Ino ino, std::vector<Reference>& found);
 
   // --- segments.cc: B records, cached; a commit that adds extents holds their latches shared ---
   struct CachedSegment {
@@ -284,11 +293,17 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // ENOENT. REQUIRES the segment's latch.
   Result<CachedSegment> segment_latched(const SegmentId& id);
   Status write_segment(const SegmentId& id, const CachedSegment& before, const format::Segment& after);
+  Status erase_segment(const SegmentId& id, Stamp stamp);
+  void cache_segment(const SegmentId& id, const CachedSegment& segment);
+  Result<int64_t> live_bytes(const SegmentId& id);
+  // Adds `check B` of a segment that gets an extent. ENOENT, ESTALE when dying. REQUIRES the segment's latch.
+  Status check_segment(Change& change, const SegmentId& id);
   static uint64_t latch_key(const SegmentId& id) { return std::hash<SegmentId>{}(id) | 1; }
 
   // --- background.cc ---
   // Runs `task` on the executor unless the owner is gone by then; the destructor waits for what runs.
   void start_background();
+  void schedule_ageing();
   void stop_background();
   void run_later(std::chrono::nanoseconds delay, std::function<void()> task);
   // trash.cc: empties what is older than trash_days; called hourly.
