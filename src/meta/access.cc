@@ -15,11 +15,15 @@ Status Owner::check_access(const Caller& who, const format::Inode& inode, unsign
   if (who.kernel_checked) return {};
   const bool executable = (inode.mode & 0111) != 0;
   if (who.uid == 0 && ((rwx & 1) == 0 || inode.is_directory() || executable)) return {};
-  unsigned granted = inode.mode & 7;
-  if (in_group(who, inode.gid)) granted = (inode.mode >> 3) & 7;
-  if (who.uid == inode.uid) granted = (inode.mode >> 6) & 7;
-  if ((granted & rwx) != rwx) return Error(EACCES);
-  return {};
+  const AclSubject subject{who.uid, who.gid, who.groups};
+  bool may = false;
+  if (inode.acl_access != 0) {
+    TRY_ASSIGN(const Acl acl, acl_of(inode.acl_access));
+    may = acl_permits(acl, subject, inode.uid, inode.gid, rwx);
+  } else {
+    may = mode_permits(inode.mode, subject, inode.uid, inode.gid, rwx);
+  }
+  return may ? Status() : Status(Error(EACCES));
 }
 
 Status Owner::check_sticky(const Caller& who, const format::Inode& directory,
@@ -28,13 +32,5 @@ Status Owner::check_sticky(const Caller& who, const format::Inode& directory,
   if (who.uid == child.uid || who.uid == directory.uid) return {};
   return Error(EPERM);
 }
-
-Status Owner::inherit_mode(Change& /*change*/, const Caller& who, const format::Inode& /*parent*/,
-                           format::Inode& child) {
-  child.mode &= ~(who.umask & 0777);
-  return {};
-}
-
-Status Owner::chmod_acl(Change& /*change*/, format::Inode& /*inode*/) { return {}; }
 
 }  // namespace shoal::meta

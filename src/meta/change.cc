@@ -1,5 +1,7 @@
 #include "meta/change.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "format/keys.h"
 
@@ -78,6 +80,12 @@ void Change::live(const SegmentId& segment, int64_t delta) {
     }
   }
   live_.emplace_back(segment, delta);
+}
+
+void Change::put_once(std::string key, std::string value) {
+  if (std::find(put_keys_.begin(), put_keys_.end(), key) != put_keys_.end()) return;
+  put_keys_.push_back(key);
+  batch_.put(std::move(key), std::move(value));
 }
 
 }  // namespace shoal::meta

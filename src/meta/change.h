@@ -79,6 +79,9 @@ class Change {
   // Inserts `G` for the whole inode and starts the reclaimer.
   void reclaim(Ino ino);
 
+  // Blind; the second put of one key is the first one's (bodies named by their hash).
+  void put_once(std::string key, std::string value);
+
   // --- everything else: any key but I, D, U, W; at most one write each ---
   engine::Batch& batch() { return batch_; }
   // The stamp is no longer in flight. commit() says so itself.
@@ -108,6 +111,7 @@ class Change {
   std::vector<std::pair<SegmentId, int64_t>> live_;
   std::array<int64_t, kUsageSlots> usage_{};
   std::vector<std::pair<Ino, SessionId>> orphans_;
+  std::vector<std::string> put_keys_;
   bool reclaims_ = false;
   bool ended_ = false;  // the stamp is no longer in flight
 };

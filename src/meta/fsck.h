@@ -30,12 +30,12 @@ struct FsckOptions {
   std::function<void(uint64_t done)> progress;  // keys read
 };
 
-// REQUIRES that nobody commits meanwhile, or findings may be false (the caller stops the owner or asks it to pause).
+// Reads at one read token, so a live volume may be checked: every operation is one batch, and what takes several leaves
+// a state that is sound (a G record, a dying flag). `repair` REQUIRES that nobody else has the engine open.
 // Checks: every D names an I and every I but root, O, G and T is named; nlink = names (2 + subdirectories); L iff more
 // than one name; parent; no cycle; extents ascending, not overlapping, inside size and inside their slices;
 // `allocated`; Content against E records; W = Σ lengths per segment, no W without B; B present for every extent, not
-// dying; R iff the extent's inode is not its slice's writer as far as `writer_of` knows; U = recount; T and O name
-// inodes without a name; X, A references; unknown letters.
+// dying; R names a known segment; U = recount; T and O name inodes without a name; X and A references; unknown letters.
 Result<FsckReport> fsck(engine::KvEngine& engine, const FsckOptions& options);
 
 }  // namespace shoal::meta

@@ -27,9 +27,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "meta/acl.h"
 #include "meta/change.h"
 #include "meta/extent_work.h"
 #include "meta/latches.h"
+#include "meta/lock_table.h"
 #include "meta/open_table.h"
 #include "meta/owner.h"
 #include "meta/sieve_cache.h"
@@ -204,6 +206,26 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // After chmod changed `inode.mode`: the access ACL's mask and owner entries follow.
   Status chmod_acl(Change& change, format::Inode& inode);
 
+  // --- acl_store.cc: bodies of ACLs, shared by id ---
+  Result<Acl> acl_of(uint64_t id);  // 0: empty
+  // The id of the body, which the change writes unless it is there; 0 for an empty one.
+  Result<uint64_t> keep_acl(Change& change, const Acl& acl);
+  Status set_acl(Change& change, const Caller& who, format::Inode& inode, std::string_view name,
+                 std::string_view value, bool kill_sgid);
+  Result<std::string> get_acl(const format::Inode& inode, std::string_view name);
+
+  // --- xattr.cc ---
+  Status check_xattr_access(const Caller& who, const format::Inode& inode, std::string_view name,
+                            bool write);
+  // REQUIRES the inode's latch; `inode` is change.edit()'s.
+  Status put_xattr(Change& change, Ino ino, format::Inode& inode, std::string_view name,
+                   std::string_view value, XattrMode mode);
+
+  // --- trash.cc ---
+  Result<std::string> find_trash_key(Ino ino);
+  // False when it is no longer there. REQUIRES no latch held.
+  Result<bool> free_trashed(Ino ino, uint32_t day);
+
   // --- names.cc: pieces that the operations on names share ---
   // May a name be added to / removed from this directory: permission, EPERM for immutable or append-only ones.
   Status may_add(const Caller& who, const format::Inode& directory);
@@ -371,6 +393,10 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   SieveCache<EntryKey, CachedEntry, EntryHash, EntryEqual> entries_;
   OpenTable opens_;
   std::array<std::atomic<int64_t>, kUsageSlots> usage_;
+
+  LockTable locks_;
+  Mutex acl_mutex_;
+  std::unordered_map<uint64_t, Acl> acls_ GUARDED_BY(acl_mutex_);  // by id; bounded
 
   LatchTable segment_latches_;
   Mutex segments_mutex_;
