@@ -71,6 +71,9 @@ struct ReplayReport {
   uint64_t journals = 0, records = 0, applied = 0, already = 0, no_inode = 0, conflicts = 0, quarantined_files = 0;
   uint64_t torn_tails = 0;
   std::vector<std::string> lines;  // what was not applied and why, for the report file in the store's folder
+  // `B` lists them as staging here, but no journal holds them: their bytes are lost. The caller refuses to mount unless
+  // --accept-lost-staging.
+  std::vector<meta::SegmentInfo> lost_segments;
 };
 
 struct StagingStatus {
@@ -101,12 +104,14 @@ struct StagingIdentity {
 
 class Staging {
  public:
-  // Takes the first unlocked store below `state_dir`/stores, or makes one. Draws a nonce, notes it in the folder
+  // Takes the first unlocked store of this volume below `state_dir`/stores, or makes one. Draws a nonce, notes it in the folder
   // (durable), reads what earlier processes left. Nothing may be appended before replay(). Files of another volume,
   // another store or a newer format are moved to `quarantine/` and reported, never removed.
   static Result<std::unique_ptr<Staging>> open(const StagingSeams& seams, const Path& state_dir,
                                                const StagingIdentity& identity, const StagingOptions& options);
-  virtual ~Staging() = default;  // stops uploads and timers; what is journaled stays for the next start
+  // Stops uploads and timers; what is journaled stays for the next start. No other call may be under way; tasks of ours
+  // that the executor runs later do nothing.
+  virtual ~Staging() = default;
 
   virtual Uuid uuid() const = 0;
   virtual uint64_t nonce() const = 0;
@@ -122,11 +127,18 @@ class Staging {
   virtual Result<Journaled> append(const DataOperation& operation, std::span<const ByteView> data) = 0;
 
   // Everything appended before the call is on stable storage. Concurrent calls share fdatasyncs. A failure poisons the
-  // journal: the error names it, and it is never written again; the caller journals its buffers anew.
+  // journal: the error names it, and it is never written or trusted again. The records in it that no earlier sync had
+  // covered are lost_positions(); every sync() that covers one of them fails with EIO, and synced_position() stays below
+  // them, until forget_lost(). The caller journals those operations, and the later ones of the same inodes (their chain
+  // of previous sequences broke), anew from its buffers, or gives them up, and then forgets them.
   virtual Status sync() = 0;
   virtual uint64_t synced_position() const = 0;  // records with position ≤ this are durable
+  virtual std::vector<uint64_t> lost_positions() const = 0;  // ascending; without what was dropped before (stamp 0)
+  // The lost record is journaled anew or given up. committed() need not (but may) be called for it.
+  virtual void forget_lost(uint64_t position) = 0;
 
-  // The record was committed by the owner in a commit with this stamp, or dropped with its inode (stamp 0).
+  // The record was committed by the owner in a commit with this stamp, or dropped with its inode (stamp 0). Exactly once
+  // per record. REQUIRES stamp == 0 or that a sync covered it (I1).
   virtual void committed(const Journaled& record, Stamp stamp) = 0;
 
   // Class `object`: returns when every segment that holds records appended so far of this inode is stored, complete in
@@ -142,7 +154,8 @@ class Staging {
   virtual Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) = 0;
 
   virtual StagingStatus status() const = 0;
-  // The engine has everything with stamp ≤ `stamp` on stable storage: lets journals be recycled.
+  // The engine has everything with stamp ≤ `stamp` on stable storage: lets journals be recycled. Stamps are those of
+  // Metadata::committed_stamp() and commits.
   virtual void engine_synced(Stamp stamp) = 0;
 };
 
