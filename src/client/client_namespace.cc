@@ -35,11 +35,8 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
   }
   const bool times = change.mtime || change.atime;
   const bool others = change.mode || change.uid || change.gid || change.flags || change.kill_privileges;
-  // The owner also checks who may set times, unless the kernel has.
-  const bool owner_asked = others || (times && !(dirty && who.kernel_checked)) || !wanted.size;
-  if (owner_asked && !(times && dirty && !others && who.kernel_checked)) {
-    TRY(metadata().setattr(request(who), ino, change));
-  }
+  // Times behind uncommitted operations go into the list alone, unless the owner has to check who may set them.
+  if (others || (times && !(dirty && who.kernel_checked))) TRY(metadata().setattr(request(who), ino, change));
   if (times && dirty) TRY(list_times(*inode, change));
   return getattr(who, ino);
 }

@@ -225,7 +225,7 @@ bool Committer::note_durable(InodeState& inode, uint64_t target) {
     Operation& operation = inode.list.at(inode.next_not_durable);
     if (operation.place.position > synced) break;
     if (operation.is_data()) held_bytes_ -= operation.length;
-    operation.chunks = {};
+    std::vector<ChunkPtr>().swap(operation.chunks);
     inode.durable_sequence = operation.place.record.header.sequence;
     ++inode.next_not_durable;
   }

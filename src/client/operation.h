@@ -19,7 +19,7 @@ namespace shoal::client {
 // Bytes that only grow at their end: what was handed out once never moves and never changes, so readers copy from it
 // without the inode's latch.
 struct Chunk {
-  explicit Chunk(size_t bytes) : capacity(bytes), bytes(new std::byte[bytes]) {}
+  explicit Chunk(size_t room) : capacity(room), bytes(new std::byte[room]) {}
   const size_t capacity;
   size_t size = 0;  // under the latch
   const std::unique_ptr<std::byte[]> bytes;
@@ -88,7 +88,7 @@ class OperationList {
     CHECK(!empty());
     std::unique_ptr<Operation> first = std::move(operations_[head_++]);
     if (empty()) {
-      operations_ = {};
+      std::vector<std::unique_ptr<Operation>>().swap(operations_);
       head_ = 0;
     } else if (head_ > 64 && head_ > operations_.size() / 2) {
       operations_.erase(operations_.begin(), operations_.begin() + static_cast<std::ptrdiff_t>(head_));
