@@ -1,0 +1,203 @@
+// The namespace: as the owner answers, attributes overlaid, with what renames and unlinks mean for uncommitted data.
+#include "client/client_impl.h"
+
+namespace shoal::client {
+
+Result<Attr> ClientImpl::lookup(const Caller& who, Ino parent, std::string_view name) {
+  const uint64_t before = committer_.changes().now();
+  TRY_ASSIGN(Attr attr, metadata().lookup(request(who), parent, name));
+  return settled(std::move(attr), before);
+}
+
+Result<Attr> ClientImpl::getattr(const Caller& who, Ino ino) {
+  const uint64_t before = committer_.changes().now();
+  TRY_ASSIGN(Attr attr, metadata().getattr(request(who), ino));
+  return settled(std::move(attr), before);
+}
+
+Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrRequest& wanted) {
+  TRY(may_write());
+  meta::SetAttr change = wanted.attr;
+  if (wanted.size) {
+    if (*wanted.size > kFileBytesMax) return error(EFBIG, "files are at most {} bytes", kFileBytesMax);
+    TRY(check_truncate(who, ino, wanted.handle));
+  }
+  TRY_ASSIGN(const InodeRef inode, known_inode(ino));
+  if (wanted.size) {
+    TRY(kill_privileges(*inode, change.kill_privileges));
+    TRY(truncate(*inode, *wanted.size));
+  }
+  bool dirty = false;
+  {
+    MutexLock lock(inode->latch);
+    dirty = !inode->list.empty();
+    if (change.mode || change.uid || change.gid) inode->privileges_possible = true;
+  }
+  const bool times = change.mtime || change.atime;
+  const bool others = change.mode || change.uid || change.gid || change.flags || change.kill_privileges;
+  // Times behind uncommitted operations go into the list alone, unless the owner has to check who may set them.
+  if (others || (times && !(dirty && who.kernel_checked))) TRY(metadata().setattr(request(who), ino, change));
+  if (times && dirty) TRY(list_times(*inode, change));
+  return getattr(who, ino);
+}
+
+// Truncation is a data operation, so the owner is not asked about it; what it would check is checked here.
+Status ClientImpl::check_truncate(const Caller& who, Ino ino, std::optional<HandleId> handle) {
+  TRY_ASSIGN(const Attr attr, metadata().getattr(request(who), ino));
+  if (attr.is_directory()) return Error(EISDIR);
+  if (!attr.is_regular()) return Error(EINVAL);
+  if ((attr.flags & (format::kFlagImmutable | format::kFlagAppendOnly)) != 0) return Error(EPERM);
+  if (handle) {
+    const OpenFilePtr file = handles_.find(*handle);
+    if (!file || file->inode->ino != ino) return Error(EBADF);
+    if (!file->options.write) return Error(EINVAL);
+    return {};
+  }
+  if (who.kernel_checked) return {};
+  // Opening for writing needs the same right.
+  constexpr meta::OpenFlags kWrite{false, true};
+  TRY(metadata().open(request(who), ino, kWrite));
+  return metadata().release(request(who), ino, kWrite);
+}
+
+Result<Attr> ClientImpl::mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev) {
+  TRY(may_write());
+  return metadata().mknod(request(who), parent, name, mode, rdev);
+}
+
+Result<Attr> ClientImpl::mkdir(const Caller& who, Ino parent, std::string_view name, uint32_t mode) {
+  TRY(may_write());
+  return metadata().mkdir(request(who), parent, name, mode);
+}
+
+Result<Attr> ClientImpl::symlink(const Caller& who, Ino parent, std::string_view name, std::string_view target) {
+  TRY(may_write());
+  return metadata().symlink(request(who), parent, name, target);
+}
+
+Result<Attr> ClientImpl::link(const Caller& who, Ino ino, Ino parent, std::string_view name) {
+  TRY(may_write());
+  const uint64_t before = committer_.changes().now();
+  TRY_ASSIGN(Attr attr, metadata().link(request(who), ino, parent, name));
+  if (const InodeRef inode = table_.find(ino)) {
+    MutexLock lock(inode->latch);
+    inode->unlinked = false;
+  }
+  return settled(std::move(attr), before);
+}
+
+void ClientImpl::lost_a_name(const Attr& attr) {
+  if (attr.nlink > 0 || !attr.is_regular()) return;
+  const InodeRef inode = table_.find(attr.ino);
+  if (!inode) return;
+  {
+    MutexLock lock(inode->latch);
+    inode->unlinked = true;
+  }
+  drop_if_gone(*inode);
+}
+
+Status ClientImpl::unlink(const Caller& who, Ino parent, std::string_view name) {
+  TRY(may_write());
+  TRY_ASSIGN(const Attr attr, metadata().unlink(request(who), parent, name));
+  lost_a_name(attr);
+  return {};
+}
+
+Status ClientImpl::rmdir(const Caller& who, Ino parent, std::string_view name) {
+  TRY(may_write());
+  TRY(metadata().rmdir(request(who), parent, name));
+  return {};
+}
+
+// I12. True when the name was a file whose data is committed in the class of `class_of` now.
+Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std::string_view name, Ino class_of) {
+  TRY_ASSIGN(const Attr attr, metadata().lookup(request(who), parent, name));
+  if (!attr.is_regular()) return false;
+  const format::Durability durability = durability_.of_directory(class_of);
+  const InodeRef inode = table_.find(attr.ino);
+  if (inode) TRY(committer_.commit(*inode));
+  if (durability == format::Durability::kObject) TRY(store(attr.ino));
+  return true;
+}
+
+Status ClientImpl::rename(const Caller& who, Ino parent, std::string_view name, Ino new_parent,
+                          std::string_view new_name, meta::RenameMode mode) {
+  TRY(may_write());
+  const bool exchange = mode == meta::RenameMode::kExchange;
+  if (mode != meta::RenameMode::kNoReplace && metadata().lookup(request(who), new_parent, new_name).ok()) {
+    TRY(commit_before_rename(who, parent, name, new_parent));
+    if (exchange) TRY(commit_before_rename(who, new_parent, new_name, parent));
+  }
+  TRY_ASSIGN(const meta::Metadata::Renamed renamed,
+             metadata().rename(request(who), parent, name, new_parent, new_name, mode));
+  moved(renamed.moved);
+  if (!renamed.replaced) return {};
+  if (exchange) {
+    moved(*renamed.replaced);
+  } else {
+    lost_a_name(*renamed.replaced);
+  }
+  return {};
+}
+
+void ClientImpl::moved(const Attr& attr) {
+  if (attr.is_directory()) return durability_.forget();  // what is below may inherit another class
+  const InodeRef inode = table_.find(attr.ino);
+  if (!inode) return;
+  MutexLock lock(inode->latch);
+  inode->parent = attr.parent;
+}
+
+Result<std::string> ClientImpl::readlink(const Caller& who, Ino ino) {
+  return metadata().readlink(request(who), ino);
+}
+
+Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::string_view after, size_t limit,
+                                          bool with_attributes) {
+  const uint64_t before = committer_.changes().now();
+  TRY_ASSIGN(meta::DirPage page, metadata().readdir(request(who), ino, after, limit, with_attributes));
+  for (meta::DirEntry& entry : page.entries) {
+    if (!entry.attr || !entry.attr->is_regular()) continue;
+    Result<Attr> attr = settled(std::move(*entry.attr), before);
+    if (attr.ok()) {
+      entry.attr = std::move(attr).value();
+    } else {
+      entry.attr.reset();  // removed meanwhile: the kernel will look it up
+    }
+  }
+  return page;
+}
+
+Result<std::string> ClientImpl::getxattr(const Caller& who, Ino ino, std::string_view name) {
+  return metadata().getxattr(request(who), ino, name);
+}
+
+Result<std::vector<std::string>> ClientImpl::listxattr(const Caller& who, Ino ino) {
+  return metadata().listxattr(request(who), ino);
+}
+
+Status ClientImpl::setxattr(const Caller& who, Ino ino, std::string_view name, std::string_view value,
+                            meta::Metadata::XattrMode mode, bool kill_sgid) {
+  TRY(may_write());
+  TRY(metadata().setxattr(request(who), ino, name, value, mode, kill_sgid));
+  xattr_changed(ino, name);
+  return {};
+}
+
+Status ClientImpl::removexattr(const Caller& who, Ino ino, std::string_view name) {
+  TRY(may_write());
+  TRY(metadata().removexattr(request(who), ino, name));
+  xattr_changed(ino, name);
+  return {};
+}
+
+void ClientImpl::xattr_changed(Ino ino, std::string_view name) {
+  if (name == kDurabilityXattr) durability_.forget();
+  if (const InodeRef inode = table_.find(ino)) {
+    MutexLock lock(inode->latch);
+    inode->privileges_possible = true;
+  }
+}
+
+}  // namespace shoal::client
