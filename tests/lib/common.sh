@@ -94,7 +94,9 @@ clean_up() {
   while read -r mount; do
     fusermount3 -u "$mount" 2>/dev/null || umount -l "$mount" 2>/dev/null || true
   done < <(mounts_under "$SCRATCH")
-  for pid in "${STARTED[@]}"; do stop_process "$pid"; done
+  for pid in "${STARTED[@]}"; do  # their data goes away too: no reason to be polite
+    kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
+  done
   if [ $status != 0 ]; then
     tail_logs
     [ -z "${KEEP:-}" ] || { say "kept: $SCRATCH"; exit $status; }
