@@ -10,7 +10,7 @@ scratch
 free=$(df --output=avail -B 1M "$folder" | tail -n 1)
 [ "$free" -lt 100 ] || fail "$folder has $free MiB free: give it less than 100"
 "$here/make_tree.py" "$SCRATCH/tree" 2000 4
-for n in $(seq 10); do /usr/bin/python3 -c "import random,sys; sys.stdout.buffer.write(random.Random($n).randbytes(10 << 20))" >"$SCRATCH/tree/big$n"; done
+for n in $(seq 10); do /usr/bin/python3 -c "import random,sys; sys.stdout.buffer.write(random.Random($n).randbytes(10 << 20))" >"$SCRATCH/tree/m-big$n"; done
 tar -C "$SCRATCH" --sort=name -cf "$SCRATCH/tree.tar" tree
 status=0
 tar -C "$folder" -xpf "$SCRATCH/tree.tar" >"$SCRATCH/tar.out" 2>&1 || status=$?
