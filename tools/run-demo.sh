@@ -32,6 +32,7 @@ else
 fi
 
 say "Put a small tree into it, and read it back"
+rm -rf "$mnt/source"  # of an earlier run
 tar -C "$repo" --exclude=./build --exclude=./.git -cf - . | tar -C "$mnt" -xf - --one-top-level=source
 diff -r --exclude=build --exclude=.git "$repo" "$mnt/source" && echo "$(find "$mnt/source" -type f | wc -l) files are the same as in $repo"
 show "$shoal" info "$mnt/source/README.md"
