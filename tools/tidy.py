@@ -32,7 +32,7 @@ MAY_KNOW = {
     "sim": "sys object engine",
     "meta": "sys format engine",
     "cache": "sys format object rpc",
-    "data": "sys format object cache rpc meta",
+    "data": "sys format object engine cache rpc meta",  # the engine only to read: fsck's bucket side
     "metasvc": "sys format engine rpc meta",
     "client": "sys format object engine rpc meta cache data metasvc",
     "fuse": "sys format meta client",

@@ -117,6 +117,7 @@ tail_logs() {
 
 scratch() {
   SCRATCH=$(mktemp -d "${SHOAL_SCRATCH:-${TMPDIR:-/tmp}}/shoal-test.XXXXXX")
+  chmod 755 "$SCRATCH"  # tests become other users
   trap clean_up EXIT
   trap 'exit 143' TERM INT HUP
 }
