@@ -132,7 +132,9 @@ class Run:
         if missing:
             self.finish(stage, 0.0, "; ".join(missing), "")
             return
-        scratch = tempfile.mkdtemp(prefix="shoal-stage.")
+        # A short name, because Unix sockets deep inside must stay under 108 bytes; open, because tests become other users.
+        scratch = tempfile.mkdtemp(prefix="st.")
+        os.chmod(scratch, 0o755)
         log = self.logs / f"{stage.path.name}.log"
         env = dict(os.environ, SHOAL_SCRATCH=scratch, PYTHONUNBUFFERED="1")
         with open(log, "wb") as out:

@@ -116,15 +116,15 @@ tail_logs() {
 }
 
 scratch() {
-  SCRATCH=$(mktemp -d "${SHOAL_SCRATCH:-${TMPDIR:-/tmp}}/shoal-test.XXXXXX")
+  SCRATCH=$(mktemp -d "${SHOAL_SCRATCH:-${TMPDIR:-/tmp}}/t.XXXXXX")  # short: sockets deep inside must stay under 108 bytes
   chmod 755 "$SCRATCH"  # tests become other users
   trap clean_up EXIT
   trap 'exit 143' TERM INT HUP
 }
 
-stop_process() {  # TERM, then KILL after 10 s; only pids that this test started
+stop_process() {  # stop_process PID [SECONDS]: TERM, then KILL after that time; only pids that this test started
   kill -TERM "$1" 2>/dev/null || return 0
-  local tries=100
+  local tries=$((${2:-10} * 10))
   while kill -0 "$1" 2>/dev/null && [ $tries -gt 0 ]; do
     tries=$((tries - 1))
     sleep 0.1

@@ -116,7 +116,7 @@ class Scratch:
 
     def __enter__(self):
         parent = os.environ.get("SHOAL_SCRATCH") or os.environ.get("TMPDIR") or "/tmp"
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="shoal-test.", dir=parent))
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="t.", dir=parent))
         self.path.chmod(0o755)  # tests become other users
         # A stage over its limit gets SIGTERM: end by an exception, so that the mounts go away.
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(143)))
@@ -200,7 +200,7 @@ class S3Server:
         if self.process:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(3)
             except subprocess.TimeoutExpired:
                 self.kill()
             self.process = None

@@ -48,7 +48,7 @@ s3_is_ready() {
 }
 
 stop_s3() {
-  stop_process "$S3_PID"
+  stop_process "$S3_PID" 3
   S3_PID=
 }
 

@@ -45,7 +45,9 @@ TOML
 }
 config false >"$SCRATCH/config.toml"
 config true >"$SCRATCH/config-remount.toml"
-inner=$(mktemp -d "$folder/pjdfstest.XXXXXX")
+inner=$(mktemp -d "$(realpath "$folder")/p.XXXX")
+# The suite binds Unix sockets 55 bytes below this folder, and their paths end at 108.
+[ ${#inner} -le 52 ] || { rmdir "$inner"; fail "the path of $folder is too long for the suite's sockets: mount it nearer to /"; }
 chmod 755 "$inner"
 suite() {  # suite CONFIG PATTERN…
   local config=$1
