@@ -37,6 +37,9 @@ void add_config(CLI::App& app, Context& context);
 void add_destroy(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 
+// Called as mount.shoal; the exit status is mount(8)'s.
+int run_mount_helper(Runtime& runtime, int argc, char** argv);
+
 // Facts for people ("name: value" lines, aligned) or as one JSON object; `json_text` is the object.
 void print_facts(const Context& context, const std::string& json_text);
 // One line that is redrawn on a terminal, a line a time elsewhere; on stderr.

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <string_view>
 
 #include "cmd/command.h"
 
@@ -28,8 +29,15 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_version(app, context);
 }
 
+// mount(8) calls mount.shoal, a link to this program.
+bool called_as_mount_helper(const char* name) {
+  const std::string_view path(name);
+  return path.substr(path.rfind('/') + 1) == "mount.shoal";
+}
+
 int run(int argc, char** argv) {
   shoal::cmd::Runtime runtime;
+  if (argc > 0 && called_as_mount_helper(argv[0])) return shoal::cmd::run_mount_helper(runtime, argc, argv);
   shoal::cmd::Context context{runtime};
   CLI::App app("Shoal: a POSIX file system over object storage.", "shoal");
   app.require_subcommand(1);
@@ -54,7 +62,6 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-// mount.shoal (a link to this program) is what mount(8) calls: SOURCE DIR [-o options]; see mount_helper.cc.
 int main(int argc, char** argv) {
   try {
     return run(argc, argv);

@@ -1,0 +1,174 @@
+// shoal mount, and what mount(8) calls as mount.shoal.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/log.h"
+#include "cmd/command.h"
+#include "cmd/daemon.h"
+#include "cmd/mount_run.h"
+#include "cmd/units.h"
+
+namespace shoal::cmd {
+namespace {
+
+struct MountArguments {
+  std::string url, mount_point, state_dir, cache_dir, cache_size = "100G", subdir, options, log_file;
+  std::string staging_size = "10G";
+  bool background = false, read_only = false, take_over = false, accept_lost = false, no_gc = false;
+  double store_timeout_seconds = 0;
+};
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
+// Words of -o that are settings of ours: so that fstab can say them.
+Status take_own_options(MountArguments& arguments) {
+  std::string rest;
+  size_t begin = 0;
+  const std::string all = arguments.options;
+  while (begin <= all.size() && !all.empty()) {
+    const size_t end = std::min(all.find(',', begin), all.size());
+    const std::string word = all.substr(begin, end - begin);
+    begin = end + 1;
+    const size_t equals = word.find('=');
+    const std::string name = word.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    if (name == "state-dir") {
+      arguments.state_dir = value;
+    } else if (name == "cache-dir") {
+      arguments.cache_dir = value;
+    } else if (name == "cache-size") {
+      arguments.cache_size = value;
+    } else if (name == "staging-size") {
+      arguments.staging_size = value;
+    } else if (name == "subdir") {
+      arguments.subdir = value;
+    } else if (name == "log") {
+      arguments.log_file = value;
+    } else if (name == "store_timeout") {
+      char* stop = nullptr;
+      arguments.store_timeout_seconds = std::strtod(value.c_str(), &stop);
+      if (value.empty() || *stop != '\0' || arguments.store_timeout_seconds < 0) {
+        return error(EINVAL, "store_timeout={}: give seconds", value);
+      }
+    } else if (!word.empty()) {
+      rest += (rest.empty() ? "" : ",") + word;
+    }
+  }
+  arguments.options = rest;
+  return {};
+}
+
+Result<MountSettings> make_settings(MountArguments& arguments) {
+  TRY(take_own_options(arguments));
+  MountSettings settings;
+  TRY_ASSIGN(settings.url, MetaUrl::parse(arguments.url));
+  settings.mount_point = absolute(arguments.mount_point);
+  while (settings.mount_point.size() > 1 && settings.mount_point.back() == '/') settings.mount_point.pop_back();
+  settings.options = arguments.options;
+  settings.subdir = arguments.subdir;
+  settings.collect_garbage = !arguments.no_gc;
+  OpenSettings& open = settings.open;
+  open.take_over = arguments.take_over;
+  open.accept_lost_staging = arguments.accept_lost;
+  if (!arguments.state_dir.empty()) open.state_dir = absolute(arguments.state_dir);
+  if (!arguments.cache_dir.empty()) open.cache_dir = absolute(arguments.cache_dir);
+  TRY_ASSIGN(open.cache_bytes, parse_size(arguments.cache_size));
+  TRY_ASSIGN(open.staging.bytes_max, parse_size(arguments.staging_size));
+  open.staging.store_timeout = std::chrono::milliseconds(static_cast<int64_t>(arguments.store_timeout_seconds * 1000));
+  open.client.read_only = arguments.read_only;
+  return settings;
+}
+
+Result<std::string> log_path(Runtime& runtime, const MountArguments& arguments) {
+  if (!arguments.log_file.empty()) return absolute(arguments.log_file);
+  const Path folder = geteuid() == 0 ? Path("/var/log/shoal") : parent_of(default_state_dir("log"));
+  TRY(make_dirs(runtime.fs, folder));
+  std::string name = std::filesystem::path(arguments.url).filename().string();
+  if (name.empty()) name = "volume";
+  return join(folder, name + ".log");
+}
+
+Status mount_volume(Runtime& runtime, MountArguments arguments) {
+  TRY_ASSIGN(const MountSettings settings, make_settings(arguments));
+  TRY(check_mount(settings));
+  if (!arguments.background) {
+    return run_mount(runtime, settings, [] {});
+  }
+  TRY_ASSIGN(const std::string log, log_path(runtime, arguments));
+  TRY_ASSIGN(Daemon daemon, Daemon::fork_off(log));
+  if (daemon.is_parent()) return daemon.outcome();
+  Status ended = run_mount(runtime, settings, [&daemon] { daemon.report({}); });
+  daemon.report(ended);
+  return ended;
+}
+
+}  // namespace
+
+void add_mount(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<MountArguments>();
+  CLI::App* sub = app.add_subcommand("mount", "Mount a volume at a directory");
+  sub->add_option("META-URL", arguments->url, "rocksdb:///absolute/folder")->required();
+  sub->add_option("MOUNTPOINT", arguments->mount_point, "an existing directory")->required();
+  sub->add_flag("-d,--background", arguments->background, "return when the mount is usable, serve in the background");
+  sub->add_flag("--read-only", arguments->read_only, "refuse every change");
+  sub->add_option("--state-dir", arguments->state_dir,
+                  "journals not yet in the bucket; default /var/lib/shoal/UUID. Never delete it while it has bytes");
+  sub->add_option("--staging-size", arguments->staging_size, "writers wait for the bucket beyond so much in --state-dir")
+      ->capture_default_str();
+  sub->add_option("--cache-dir", arguments->cache_dir, "disk cache; default /var/cache/shoal/UUID");
+  sub->add_option("--cache-size", arguments->cache_size, "most bytes of the disk cache; 0: none")->capture_default_str();
+  sub->add_option("--subdir", arguments->subdir, "mount only this directory of the volume");
+  sub->add_option("--log", arguments->log_file, "with --background: append messages here; default /var/log/shoal/NAME.log");
+  sub->add_option("-o", arguments->options,
+                  "mount options, comma-separated: ro, nosuid, nodev, noexec, attr_timeout=S, entry_timeout=S, "
+                  "store_timeout=S (give up on the bucket; default: wait), no_FEATURE, and the settings above as name=value");
+  sub->add_flag("--take-over", arguments->take_over,
+                "mount although the bucket was last used by another copy of the metadata; that copy can't be used any more");
+  sub->add_flag("--accept-lost-staging", arguments->accept_lost,
+                "mount although a staging folder of this host is gone; reading what it held fails with EIO");
+  sub->add_flag("--no-gc", arguments->no_gc, "do not free dead segments in the background");
+  sub->footer(
+      "Examples:\n"
+      "  shoal mount rocksdb:///var/lib/shoal/demo /mnt/demo --background\n"
+      "  mount -t shoal rocksdb:///var/lib/shoal/demo /mnt/demo -o cache-size=10G     (with mount.shoal installed)\n"
+      "Unmount with: shoal umount MOUNTPOINT");
+  sub->callback([&context, arguments] {
+    context.run = [&context, arguments] { return mount_volume(context.runtime, *arguments); };
+  });
+}
+
+// mount.shoal SOURCE DIR [-sfnv] [-N NAMESPACE] [-t TYPE] [-o OPTIONS], as mount(8) calls it. Silent when all is well.
+int run_mount_helper(Runtime& runtime, int argc, char** argv) {
+  MountArguments arguments;
+  arguments.background = true;
+  std::vector<std::string> plain;
+  bool fake = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if ((word == "-o" || word == "-t" || word == "-N") && i + 1 < argc) {
+      const std::string value = argv[++i];
+      if (word == "-o") arguments.options += (arguments.options.empty() ? "" : ",") + value;
+    } else if (word.size() > 1 && word[0] == '-') {
+      fake |= word.find('f') != std::string::npos;
+    } else {
+      plain.push_back(word);
+    }
+  }
+  if (plain.size() != 2) {
+    std::fprintf(stderr, "usage: mount.shoal META-URL MOUNTPOINT [-o OPTIONS]\n");
+    return 1;  // mount(8): incorrect invocation
+  }
+  arguments.url = plain[0];
+  arguments.mount_point = plain[1];
+  if (fake) return 0;
+  const Status done = mount_volume(runtime, arguments);
+  if (done.ok()) return 0;
+  std::fprintf(stderr, "mount.shoal: %s\n", done.error().text().c_str());
+  return 32;  // mount(8): mount failure
+}
+
+}  // namespace shoal::cmd

@@ -1,0 +1,194 @@
+#include "cmd/mount_run.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "cmd/command.h"
+#include "cmd/registry.h"
+#include "cmd/services.h"
+#include "cmd/units.h"
+#include "data/gc.h"
+#include "fuse/dev_transport.h"
+#include "fuse/mount.h"
+#include "fuse/options.h"
+#include "fuse/session.h"
+#include "rpc/control.h"
+#include "sys/thread.h"
+
+namespace shoal::cmd {
+namespace {
+
+constexpr std::chrono::seconds kPredecessorWait{60};
+constexpr std::chrono::seconds kGarbageInterval{60};
+constexpr unsigned kReadAheadKib = 1024;
+
+// SIGTERM and SIGINT unmount; the rest of the process has them blocked.
+class SignalWatch {
+ public:
+  explicit SignalWatch(std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
+    thread_ = Thread("signals", [this] {
+      sigset_t set = signals();
+      for (;;) {
+        int signal = 0;
+        if (sigwait(&set, &signal) != 0) continue;
+        if (signal == SIGUSR2) return;  // the destructor
+        log(LogLevel::kInfo, "signal {}: unmounting", signal);
+        on_signal_();
+      }
+    });
+  }
+  ~SignalWatch() { ::kill(::getpid(), SIGUSR2); }
+
+  // Before any thread is made.
+  static void block() {
+    sigset_t set = signals();
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+  }
+
+ private:
+  static sigset_t signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&set, signal);
+    return set;
+  }
+  std::function<void()> on_signal_;
+  Thread thread_;  // joined after the destructor's signal
+};
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The process that owns the volume may still be flushing after its unmount: wait for it, but not for a live mount.
+Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime, const MountSettings& settings) {
+  const auto begin = runtime.clock.since_boot();
+  for (;;) {
+    Result<std::unique_ptr<OpenVolume>> volume = OpenVolume::open_whole(runtime, settings.url, settings.open);
+    if (volume.ok() || !volume.error().is(EBUSY)) {
+      end_progress();
+      return volume;
+    }
+    const Result<std::string> owner = rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
+    if (owner.ok()) {
+      const auto status = nlohmann::json::parse(*owner, nullptr, false);
+      return error(EBUSY, "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
+                   status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
+                   status.value("mount_point", "?"));
+    }
+    if (runtime.clock.since_boot() - begin > kPredecessorWait) return volume;
+    show_progress(fmt::format("waiting for the previous mount of {} to finish", settings.url.to_string()));
+    ::usleep(200'000);
+  }
+}
+
+Result<Ino> resolve_subdir(OpenVolume& volume, const std::string& subdir) {
+  if (subdir.empty() || subdir == "/") return kRootIno;
+  meta::Request request;
+  request.caller.kernel_checked = true;
+  Result<meta::Attr> attr = volume.owner()->metadata().lookup_path(request, kRootIno, subdir);
+  if (!attr.ok()) return attr.error().in(fmt::format("--subdir {}", subdir));
+  if (!attr->is_directory()) return error(ENOTDIR, "--subdir {}: not a directory of the volume", subdir);
+  return attr->ino;
+}
+
+void collect(OpenVolume& volume) {
+  data::GcOptions options;
+  options.remove = true;
+  const Result<data::GcReport> report =
+      data::collect_garbage(volume.owner()->metadata(), volume.owner()->maintenance(), *volume.store(),
+                            volume.reader(), volume.volume().uuid, volume.runtime().clock, options);
+  if (!report.ok()) {
+    log(LogLevel::kWarn, "freeing dead segments: {}", report.error().text());
+  } else if (report->removed_segments > 0) {
+    log(LogLevel::kInfo, "freed {} dead segments, {}", report->removed_segments, format_size(report->dead_bytes));
+  }
+}
+
+Result<fuse::ParsedOptions> parsed_options(const MountSettings& settings) {
+  fuse::ParsedOptions parsed;
+  if (settings.open.client.read_only) TRY(fuse::parse_options("ro", parsed));
+  if (!settings.options.empty()) TRY(fuse::parse_options(settings.options, parsed));
+  if (!parsed.other.empty()) {
+    return error(EINVAL, "unknown mount option '{}'; see shoal mount --help", parsed.other.front());
+  }
+  return parsed;
+}
+
+}  // namespace
+
+Status check_mount(const MountSettings& settings) {
+  struct stat info {};
+  if (::stat("/dev/fuse", &info) != 0) {
+    return error(ENODEV, "/dev/fuse is not there; load the fuse module (modprobe fuse), or in a container add the device");
+  }
+  TRY(parsed_options(settings));
+  if (::stat(settings.mount_point.c_str(), &info) != 0) {
+    if (errno == ENOTCONN) return {};  // a dead mount, detached later
+    return error(errno, "mount point {}: {}", settings.mount_point, strerrordesc_np(errno));
+  }
+  if (!S_ISDIR(info.st_mode)) return error(ENOTDIR, "mount point {} is not a directory", settings.mount_point);
+  if (const auto mounted = find_mount(settings.mount_point); mounted.ok() && mounted->mount_point == settings.mount_point) {
+    return error(EBUSY, "{} is a mount of volume '{}' already", settings.mount_point, mounted->volume);
+  }
+  return {};
+}
+
+Status run_mount(Runtime& runtime, const MountSettings& settings, const std::function<void()>& ready) {
+  SignalWatch::block();
+  raise_descriptor_limit();
+  if (::chdir("/") != 0) return error(errno, "chdir /: {}", strerrordesc_np(errno));
+  TRY_ASSIGN(fuse::ParsedOptions parsed, parsed_options(settings));
+  MountSettings effective = settings;
+  effective.open.client.read_only |= parsed.mount.read_only();
+  TRY_ASSIGN(const std::unique_ptr<OpenVolume> volume, open_after_predecessor(runtime, effective));
+  TRY_ASSIGN(parsed.session.root, resolve_subdir(*volume, settings.subdir));
+  if (parsed.mount.source == "shoal") parsed.mount.source = volume->volume().name;
+  volume->mount_point = settings.mount_point;
+
+  TRY_ASSIGN(const std::unique_ptr<fuse::Mount> mount, fuse::Mount::attach(settings.mount_point, parsed.mount));
+  fuse::DevTransport transport(mount->take_fd());
+  const auto session = fuse::Session::start(transport, *volume->client(), parsed.session);
+  SignalWatch signals([&mount] {
+    Status done = mount->unmount(fuse::UnmountMode::kNormal);
+    if (!done.ok()) done = mount->unmount(fuse::UnmountMode::kLazy);
+    if (!done.ok()) log(LogLevel::kError, "unmounting: {}", done.error().text());
+  });
+  TRY(session->wait_ready());
+  if (Status ahead = mount->set_read_ahead(kReadAheadKib); !ahead.ok()) {
+    log(LogLevel::kInfo, "read-ahead stays at the kernel's default: {}", ahead.error().text());
+  }
+  TRY_ASSIGN(const auto control,
+             rpc::ControlServer::start(runtime.net, settings.url.control_address(),
+                                       [&volume](const std::string& command, const std::string& arguments,
+                                                 const Progress& progress) {
+                                         return serve_command(*volume, command, arguments, progress);
+                                       }));
+  struct stat info {};
+  const bool known = ::stat(settings.mount_point.c_str(), &info) == 0;
+  if (known) {
+    TRY(register_mount({info.st_dev, ::getpid(), settings.mount_point, settings.url.to_string(),
+                        volume->volume().name, settings.url.control_address().to_string()}));
+  }
+  std::unique_ptr<Periodic> garbage;
+  if (settings.collect_garbage && !effective.open.client.read_only) {
+    garbage = std::make_unique<Periodic>(volume->executor(), kGarbageInterval, [&volume] { collect(*volume); });
+  }
+  log(LogLevel::kInfo, "volume '{}' mounted at {}", volume->volume().name, settings.mount_point);
+  ready();
+  Status served = session->wait();
+  if (known) unregister_mount(info.st_dev);
+  log(LogLevel::kInfo, "unmounted; finishing");
+  return served;
+}
+
+}  // namespace shoal::cmd

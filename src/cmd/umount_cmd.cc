@@ -1,0 +1,67 @@
+// shoal umount: waits until what was written is in the bucket, then unmounts.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+
+#include "cmd/command.h"
+#include "cmd/registry.h"
+#include "cmd/services.h"
+#include "fuse/mount.h"
+
+namespace shoal::cmd {
+namespace {
+
+constexpr std::chrono::seconds kExitWait{120};
+
+bool gone(int64_t pid) { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
+
+Status wait_for_exit(Runtime& runtime, int64_t pid) {
+  const auto begin = runtime.clock.since_boot();
+  while (!gone(pid)) {
+    const auto waited = runtime.clock.since_boot() - begin;
+    if (waited > kExitWait) {
+      return error(ETIMEDOUT, "process {} still works after {} s; it goes on by itself", pid, kExitWait.count());
+    }
+    if (waited > std::chrono::seconds(1)) {
+      show_progress(fmt::format("waiting for process {} to finish ({} s)", pid,
+                                std::chrono::duration_cast<std::chrono::seconds>(waited).count()));
+    }
+    ::usleep(20'000);
+  }
+  end_progress();
+  return {};
+}
+
+Status run_umount(Context& context, const std::string& path, bool force) {
+  const std::string mount_point = std::filesystem::absolute(path).lexically_normal().string();
+  Result<MountRecord> mount = find_mount(mount_point);
+  if (mount.ok() && mount->mount_point != mount_point && mount->mount_point + "/" != mount_point) {
+    return error(EINVAL, "{} is not a mount point; the mount is at {}", mount_point, mount->mount_point);
+  }
+  if (!mount.ok()) {
+    // Dead, or never ours: the kernel knows.
+    Status done = fuse::unmount(mount_point, fuse::UnmountMode::kLazy);
+    return done.ok() ? done : Status(mount.error());
+  }
+  if (!force) TRY(run_on_mount(context.runtime, mount_point, "flush", "{}"));
+  TRY(fuse::unmount(mount_point, force ? fuse::UnmountMode::kLazy : fuse::UnmountMode::kNormal));
+  return wait_for_exit(context.runtime, mount->pid);
+}
+
+}  // namespace
+
+void add_umount(CLI::App& app, Context& context) {
+  auto path = std::make_shared<std::string>();
+  auto force = std::make_shared<bool>(false);
+  CLI::App* sub = app.add_subcommand("umount", "Unmount, after everything written is in the bucket");
+  sub->add_option("MOUNTPOINT", *path)->required();
+  sub->add_flag("--force", *force,
+                "do not wait for the bucket (what is staged is uploaded by the next mount), unmount even when busy");
+  sub->callback([&context, path, force] {
+    context.run = [&context, path, force] { return run_umount(context, *path, *force); };
+  });
+}
+
+}  // namespace shoal::cmd
