@@ -46,7 +46,9 @@ void add_config(CLI::App& app, Context& context) {
       if (arguments->trash_days >= 0) change["trash_days"] = arguments->trash_days;
       if (arguments->inodes >= 0) change["inodes"] = arguments->inodes;
       if (!arguments->durability.empty()) change["durability"] = arguments->durability;
-      if (!arguments->capacity.empty()) TRY_ASSIGN(change["capacity_bytes"], parse_size(arguments->capacity));
+      if (!arguments->capacity.empty()) {
+        TRY_ASSIGN(change["capacity_bytes"], parse_size(arguments->capacity));
+      }
       TRY_ASSIGN(const std::string json, run_on_volume(context.runtime, url, change.empty() ? Need::kRead : Need::kOwn,
                                                        "config", change.dump()));
       print_facts(context, json);

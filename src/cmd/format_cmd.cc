@@ -37,7 +37,9 @@ Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
   spec.bucket = bucket.to_string();
   TRY_ASSIGN(spec.durability, parse_durability(arguments.durability));
   spec.trash_days = arguments.trash_days;
-  if (!arguments.capacity.empty()) TRY_ASSIGN(spec.capacity_bytes, parse_size(arguments.capacity));
+  if (!arguments.capacity.empty()) {
+    TRY_ASSIGN(spec.capacity_bytes, parse_size(arguments.capacity));
+  }
   spec.inodes_max = arguments.inodes;
   return spec;
 }

@@ -68,7 +68,8 @@ Result<Ino> argument_ino(const Json& arguments) {
 Result<Json> serve_info(OpenVolume& volume, const Json& arguments, const ProgressJson&) {
   TRY_ASSIGN(const Ino ino, argument_ino(arguments));
   if (volume.client() == nullptr) return error(ENOTCONN, "the volume is not mounted");
-  const meta::Caller caller{.kernel_checked = true};
+  meta::Caller caller;
+  caller.kernel_checked = true;
   TRY_ASSIGN(const meta::Attr attr, volume.client()->getattr(caller, ino));
   Json json;
   json["inode"] = ino;
