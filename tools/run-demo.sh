@@ -28,7 +28,8 @@ if mountpoint -q "$mnt" 2>/dev/null && stat "$mnt" >/dev/null 2>&1; then
   say "It is mounted at $mnt already"
 else
   say "Mount it"
-  show "$shoal" mount "$meta" "$mnt" --background --state-dir "$demo/state" --cache-dir "$demo/cache"
+  show "$shoal" mount "$meta" "$mnt" --background --state-dir "$demo/state" --cache-dir "$demo/cache" \
+    --log "$demo/shoal.log"
 fi
 
 say "Put a small tree into it, and read it back"

@@ -44,7 +44,7 @@ TWINS = {"engine", "object"}
 # A file that wires twins together, by what a URL says.
 TWIN_FACTORIES = re.compile(r"(^|/)open_\w+\.(cc|h)$")
 # Code that is part of tests may know the simulated twins and every floor up to its own.
-TEST_FILE = re.compile(r"(_test|_contract|_testing|_suite|_model)\.(cc|h)$|(^|/)testing/")
+TEST_FILE = re.compile(r"(_test|_test_util|_contract|_testing|_suite|_model)\.(cc|h)$|/(testing|contract|bench|live)/")
 
 WORDS = [
     # (pattern, folders that may, message); matched against code without comments and strings
@@ -55,7 +55,7 @@ WORDS = [
      r"(?<![\w.>:])(std::)?time\s*\(\s*(nullptr|NULL|0)\s*\)",
      {"sys"}, "time comes from a Clock"),
     (r"\bthis_thread::sleep_(for|until)\b|(?<![\w.>])(::)?(usleep|nanosleep|sleep)\s*\(",
-     {"sys"}, "nothing sleeps: wait on a CondVar or post_after"),
+     {"sys", "cmd"}, "nothing sleeps: wait on a CondVar or post_after"),
     (r"\bstd::random_device\b|(?<![\w.>:])(std::)?s?rand\s*\(|\bgetrandom\s*\(",
      {"sys"}, "randomness comes from a Random"),
     (r"(?<![\w:])(std::)?(f|v|vf)?printf\s*\(|\bstd::(cout|cerr|clog)\b|\bfmt::print\b|\b(std::)?f?puts\s*\(",
@@ -226,6 +226,8 @@ class Tidy:
 
     def readmes(self):
         for lists in sorted((self.root / "src").rglob("CMakeLists.txt")):
+            if TEST_FILE.search(f"{self.name(lists.parent)}/"):
+                continue  # its parent's README.md speaks of it
             if "shoal_folder(" in lists.read_text() and not (lists.parent / "README.md").exists():
                 self.problem(lists, 1, "readme", "the folder has no README.md (what it does, promises, must not know)")
 

@@ -129,6 +129,11 @@ class TidyTest(unittest.TestCase):
     def test_missing_readme(self):
         self.fires("readme", {"src/engine/memory/README.md": None})
 
+    def test_parts_of_tests_need_no_readme_and_may_print_and_know_twins(self):
+        self.silent({"src/engine/contract/CMakeLists.txt": "shoal_folder(NAME engine_contract)\n",
+                     "src/engine/memory/memory.h": "#pragma once\n",
+                     "src/engine/contract/contract.cc": '#include "engine/memory/memory.h"\nvoid f() { std::cout << 1; }\n'})
+
     def test_header_that_does_not_compile_alone(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)

@@ -171,7 +171,8 @@ mount_volume() {
   mkdir -p "$at"
   key=$(basename "$meta")
   "$SHOAL" mount "$meta" "$at" --background \
-    --state-dir "$SCRATCH/state-$key" --cache-dir "$SCRATCH/cache-$key" "$@" || fail "mount $meta at $at"
+    --state-dir "$SCRATCH/state-$key" --cache-dir "$SCRATCH/cache-$key" \
+    --log "$SCRATCH/mount-$key.log" "$@" || fail "mount $meta at $at"
   mountpoint -q "$at" || fail "$at is not a mount point after shoal mount --background returned"
 }
 

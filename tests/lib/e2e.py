@@ -230,7 +230,7 @@ class Volume:
 
     def mount(self, *options, env=None):
         run(SHOAL, "mount", self.meta, self.at, "--background", "--state-dir", self.state, "--cache-dir", self.cache,
-            *options, env=env)
+            "--log", self.scratch.path / f"mount-{self.name}.log", *options, env=env)
         if not os.path.ismount(self.at):
             raise E2eError(f"{self.at} is not mounted after shoal mount --background returned")
 
