@@ -11,7 +11,8 @@ namespace shoal::sim {
 
 class FakeClock final : public Clock {
  public:
-  // The wall clock starts in November 2023, the boot clock an hour after the boot: neither is 0 by accident.
+  // The wall clock starts in November 2023, the boot clock an hour after the boot: neither is 0 by
+  // accident.
   FakeClock() = default;
   explicit FakeClock(Time now) : now_(now) {}
 
@@ -34,7 +35,8 @@ class FakeClock final : public Clock {
     now_.seconds += seconds.count();
     now_.nanoseconds = static_cast<uint32_t>((nanoseconds - seconds).count());
   }
-  // The wall clock jumps, back too, as when an administrator or NTP sets it; the boot clock does not notice.
+  // The wall clock jumps, back too, as when an administrator or NTP sets it; the boot clock does
+  // not notice.
   void set(Time now) {
     MutexLock lock(mutex_);
     now_ = now;

@@ -33,7 +33,9 @@ class FaultyFile final : public File {
   Result<size_t> read_at(uint64_t offset, MutableBytes into) override {
     return through(FsCall::kRead, [&] { return below_->read_at(offset, into); });
   }
-  Status write_at(uint64_t offset, ByteView bytes) override { return write_spans_at(offset, std::span(&bytes, 1)); }
+  Status write_at(uint64_t offset, ByteView bytes) override {
+    return write_spans_at(offset, std::span(&bytes, 1));
+  }
   Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) override;
   Status sync_data() override {
     return synced(FsCall::kSyncData, [this] { return below_->sync_data(); });
@@ -59,7 +61,8 @@ class FaultyFile final : public File {
   auto through(FsCall kind, Call call) const -> decltype(call()) {
     return perform(kind, path_, fs_.count_and_decide(kind, path_), call);
   }
-  // Failure sticks to the handle, as in RealFs: a second sync must not bless what the first one lost.
+  // Failure sticks to the handle, as in RealFs: a second sync must not bless what the first one
+  // lost.
   template <typename Call>
   Status synced(FsCall kind, Call call) {
     Status done = through(kind, call);
@@ -88,15 +91,17 @@ Status FaultyFile::write_spans_at(uint64_t offset, std::span<const ByteView> spa
       left -= part.size();
     }
   }
-  return perform(FsCall::kWrite, path_, fault, [&] { return below_->write_spans_at(offset, spans); });
+  return perform(FsCall::kWrite, path_, fault,
+                 [&] { return below_->write_spans_at(offset, spans); });
 }
 
 }  // namespace
 
 std::string_view to_string(FsCall call) {
   constexpr std::array<std::string_view, kFsCalls> kNames = {
-      "open",     "read",   "write",      "sync_data", "sync", "size", "truncate", "allocate", "punch", "make_dir",
-      "remove",   "remove_dir", "rename", "link",      "list", "stat", "sync_dir", "space",    "lock"};
+      "open",     "read",  "write",    "sync_data", "sync",       "size",   "truncate",
+      "allocate", "punch", "make_dir", "remove",    "remove_dir", "rename", "link",
+      "list",     "stat",  "sync_dir", "space",     "lock"};
   return kNames[static_cast<size_t>(call)];
 }
 
@@ -158,11 +163,12 @@ Fault FaultyFs::count_and_decide(FsCall call, const Path& path) {
 }
 
 Result<std::unique_ptr<File>> FaultyFs::open(const Path& path, OpenMode mode) {
-  return perform(FsCall::kOpen, path, count_and_decide(FsCall::kOpen, path),
-                 [&]() -> Result<std::unique_ptr<File>> {
-                   TRY_ASSIGN(auto file, below_.open(path, mode));
-                   return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(file), path));
-                 });
+  return perform(
+      FsCall::kOpen, path, count_and_decide(FsCall::kOpen, path),
+      [&]() -> Result<std::unique_ptr<File>> {
+        TRY_ASSIGN(auto file, below_.open(path, mode));
+        return std::unique_ptr<File>(std::make_unique<FaultyFile>(*this, std::move(file), path));
+      });
 }
 
 Status FaultyFs::make_dir(const Path& path) {
@@ -186,15 +192,18 @@ Status FaultyFs::rename(const Path& from, const Path& to) {
 }
 
 Status FaultyFs::link(const Path& from, const Path& to) {
-  return perform(FsCall::kLink, from, count_and_decide(FsCall::kLink, from), [&] { return below_.link(from, to); });
+  return perform(FsCall::kLink, from, count_and_decide(FsCall::kLink, from),
+                 [&] { return below_.link(from, to); });
 }
 
 Result<std::vector<std::string>> FaultyFs::list(const Path& folder) {
-  return perform(FsCall::kList, folder, count_and_decide(FsCall::kList, folder), [&] { return below_.list(folder); });
+  return perform(FsCall::kList, folder, count_and_decide(FsCall::kList, folder),
+                 [&] { return below_.list(folder); });
 }
 
 Result<FileInfo> FaultyFs::stat(const Path& path) {
-  return perform(FsCall::kStat, path, count_and_decide(FsCall::kStat, path), [&] { return below_.stat(path); });
+  return perform(FsCall::kStat, path, count_and_decide(FsCall::kStat, path),
+                 [&] { return below_.stat(path); });
 }
 
 Status FaultyFs::sync_dir(const Path& folder) {
@@ -203,11 +212,13 @@ Status FaultyFs::sync_dir(const Path& folder) {
 }
 
 Result<DiskSpace> FaultyFs::space(const Path& path) {
-  return perform(FsCall::kSpace, path, count_and_decide(FsCall::kSpace, path), [&] { return below_.space(path); });
+  return perform(FsCall::kSpace, path, count_and_decide(FsCall::kSpace, path),
+                 [&] { return below_.space(path); });
 }
 
 Result<std::unique_ptr<FileLock>> FaultyFs::lock(const Path& path) {
-  return perform(FsCall::kLock, path, count_and_decide(FsCall::kLock, path), [&] { return below_.lock(path); });
+  return perform(FsCall::kLock, path, count_and_decide(FsCall::kLock, path),
+                 [&] { return below_.lock(path); });
 }
 
 }  // namespace shoal::sim

@@ -12,8 +12,8 @@
 //     EXPECT_EQ(faulty.faults(), 1u);
 //   }
 //
-// Thread-safe: with several threads the order in which calls arrive numbers them. Does not own the LocalFs before
-// which it stands, and must outlive its Files.
+// Thread-safe: with several threads the order in which calls arrive numbers them. Does not own the
+// LocalFs before which it stands, and must outlive its Files.
 #pragma once
 
 #include <array>
@@ -98,7 +98,8 @@ class FaultyFs final : public LocalFs {
  private:
   LocalFs& below_;
   mutable Mutex mutex_;
-  std::shared_ptr<const Decide> decide_ GUARDED_BY(mutex_);  // shared with calls under way, which run it unlocked
+  std::shared_ptr<const Decide> decide_
+      GUARDED_BY(mutex_);  // shared with calls under way, which run it unlocked
   std::array<uint64_t, kFsCalls> calls_ GUARDED_BY(mutex_) = {};
   uint64_t calls_in_all_ GUARDED_BY(mutex_) = 0;
   uint64_t faults_ GUARDED_BY(mutex_) = 0;

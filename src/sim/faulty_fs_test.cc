@@ -92,7 +92,8 @@ TEST(FaultyFs, the_nth_of_a_kind_counts_only_that_kind) {
 TEST(FaultyFs, a_partial_write_leaves_its_first_bytes) {
   Disk disk;
   auto file = disk.fs.open("f", OpenMode::kCreate).value();
-  disk.fs.fail_nth(FsCall::kWrite, 1, Fault{.code = ENOSPC, .effect = Fault::Effect::kPartial, .bytes = 5},
+  disk.fs.fail_nth(FsCall::kWrite, 1,
+                   Fault{.code = ENOSPC, .effect = Fault::Effect::kPartial, .bytes = 5},
                    Times::kOnce);
   const std::vector<ByteView> spans = {as_bytes("abc"), as_bytes("def")};
   EXPECT_EQ(file->write_spans_at(1, spans).code(), ENOSPC);
@@ -117,7 +118,8 @@ TEST(FaultyFs, decide_sees_call_path_and_number) {
   file->write_at(0, as_bytes("x")).value();
   file->sync_data().value();
   disk.fs.sync_dir("/").value();
-  EXPECT_EQ(log, (std::vector<std::string>{"1 open f", "2 write f", "3 sync_data f", "4 sync_dir /"}));
+  EXPECT_EQ(log,
+            (std::vector<std::string>{"1 open f", "2 write f", "3 sync_data f", "4 sync_dir /"}));
 }
 
 TEST(FaultyFs, a_sweep_over_write_file_atomically_finds_the_old_or_the_new_file) {

@@ -1,4 +1,5 @@
-// What every LocalFs does, held against the real one, the simulated one, and the faulty one that injects nothing.
+// What every LocalFs does, held against the real one, the simulated one, and the faulty one that
+// injects nothing.
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -54,7 +55,8 @@ class LocalFsContract : public ::testing::TestWithParam<Twin> {
   Path root_;
 };
 
-INSTANTIATE_TEST_SUITE_P(, LocalFsContract, ::testing::Values(Twin::kReal, Twin::kSim, Twin::kFaulty),
+INSTANTIATE_TEST_SUITE_P(, LocalFsContract,
+                         ::testing::Values(Twin::kReal, Twin::kSim, Twin::kFaulty),
                          [](const auto& twin) {
                            return std::string(twin.param == Twin::kReal  ? "real"
                                               : twin.param == Twin::kSim ? "sim"
@@ -90,7 +92,8 @@ TEST_P(LocalFsContract, many_spans_land_one_behind_the_other) {
   std::vector<std::string> parts;
   std::vector<ByteView> spans;
   std::string expected;
-  for (int i = 0; i < 3000; ++i) parts.push_back(std::string(static_cast<size_t>(i % 7), static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 3000; ++i)
+    parts.push_back(std::string(static_cast<size_t>(i % 7), static_cast<char>('a' + i % 26)));
   for (const std::string& part : parts) {
     spans.push_back(as_bytes(part));
     expected += part;
@@ -135,7 +138,8 @@ TEST_P(LocalFsContract, punch_makes_zeros_frees_blocks_and_keeps_the_size) {
   file->punch(100, (1 << 20) - 200).value();
   EXPECT_EQ(file->size().value(), 1u << 20);
   const std::string text = read(*file, 0, 1 << 20);
-  EXPECT_EQ(text, std::string(100, 'x') + std::string((1 << 20) - 200, '\0') + std::string(100, 'x'));
+  EXPECT_EQ(text,
+            std::string(100, 'x') + std::string((1 << 20) - 200, '\0') + std::string(100, 'x'));
   file->sync().value();
   EXPECT_LT(fs_->stat(at("f")).value().allocated_bytes, before);
 }
@@ -163,7 +167,8 @@ TEST_P(LocalFsContract, open_modes) {
   open("f", OpenMode::kTruncate);
   EXPECT_EQ(get("f"), "");
   fs_->make_dir(at("d")).value();
-  for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kCreate, OpenMode::kTruncate}) {
+  for (const OpenMode mode :
+       {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kCreate, OpenMode::kTruncate}) {
     EXPECT_EQ(fs_->open(at("d"), mode).code(), EISDIR);
   }
   EXPECT_EQ(fs_->open(at("f/x"), OpenMode::kCreate).code(), ENOTDIR);
@@ -300,7 +305,8 @@ TEST_P(LocalFsContract, a_lock_excludes_others_until_it_goes) {
 }
 
 TEST_P(LocalFsContract, errors_name_the_path) {
-  EXPECT_NE(fs_->open(at("no"), OpenMode::kRead).error().message().find(at("no")), std::string::npos);
+  EXPECT_NE(fs_->open(at("no"), OpenMode::kRead).error().message().find(at("no")),
+            std::string::npos);
   EXPECT_NE(fs_->rename(at("no"), at("x")).error().message().find(at("no")), std::string::npos);
 }
 

@@ -6,11 +6,14 @@
 
 namespace shoal::sim {
 
-void ManualExecutor::post(Task task) { post_after(std::chrono::nanoseconds::zero(), std::move(task)); }
+void ManualExecutor::post(Task task) {
+  post_after(std::chrono::nanoseconds::zero(), std::move(task));
+}
 
 void ManualExecutor::post_after(std::chrono::nanoseconds delay, Task task) {
   constexpr std::chrono::nanoseconds kDelayMax = std::chrono::hours(24 * 365 * 100);
-  const auto due = clock_.since_boot() + std::clamp(delay, std::chrono::nanoseconds::zero(), kDelayMax);
+  const auto due =
+      clock_.since_boot() + std::clamp(delay, std::chrono::nanoseconds::zero(), kDelayMax);
   MutexLock lock(mutex_);
   tasks_.emplace(Key{due, posted_++}, std::move(task));
 }

@@ -1,6 +1,7 @@
-// Random numbers that a seed decides: the same seed gives the same bytes on every machine. Tests print the seed.
-// The generator is xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2018), its
-// state filled by splitmix64. Thread-safe; with several threads their order decides who gets what.
+// Random numbers that a seed decides: the same seed gives the same bytes on every machine. Tests
+// print the seed. The generator is xoshiro256** (Blackman and Vigna, "Scrambled linear pseudorandom
+// number generators", 2018), its state filled by splitmix64. Thread-safe; with several threads
+// their order decides who gets what.
 #pragma once
 
 #include <array>
@@ -27,7 +28,8 @@ class SeededRandom final : public Random {
   std::array<uint64_t, 4> state_ GUARDED_BY(mutex_);
 };
 
-// The number in the environment variable SHOAL_SEED, else `otherwise`: how a test is run again with a seed it printed.
+// The number in the environment variable SHOAL_SEED, else `otherwise`: how a test is run again with
+// a seed it printed.
 uint64_t seed_or(uint64_t otherwise);
 
 }  // namespace shoal::sim

@@ -8,8 +8,8 @@ namespace shoal::sim {
 
 namespace {
 
-// Beyond this the simulated kernel writes back of its own accord, as real ones do, so that a file which nobody ever
-// syncs does not grow this history without bound.
+// Beyond this the simulated kernel writes back of its own accord, as real ones do, so that a file
+// which nobody ever syncs does not grow this history without bound.
 constexpr uint64_t kUnsyncedBytesMax = 128u << 20;
 constexpr size_t kUnsyncedChangesMax = 64 * 1024;
 constexpr uint64_t kEverything = std::numeric_limits<uint64_t>::max();
@@ -35,7 +35,8 @@ size_t SimContent::read(uint64_t offset, MutableBytes into) const {
   const size_t length = static_cast<size_t>(std::min<uint64_t>(into.size(), size_ - offset));
   for (size_t done = 0; done < length;) {
     const uint64_t at = offset + done;
-    const size_t n = static_cast<size_t>(std::min<uint64_t>(length - done, kPageBytes - at % kPageBytes));
+    const size_t n =
+        static_cast<size_t>(std::min<uint64_t>(length - done, kPageBytes - at % kPageBytes));
     const auto page = pages_.find(at / kPageBytes);
     if (page == pages_.end() || page->second == nullptr) {
       std::memset(into.data() + done, 0, n);
@@ -69,7 +70,8 @@ size_t SimContent::write(uint64_t offset, ByteView bytes, uint64_t pages_max) {
 
 void SimContent::truncate(uint64_t size) {
   if (size < size_) {
-    for (auto page = pages_.lower_bound(size / kPageBytes); page != pages_.end(); ++page) remember(page->first);
+    for (auto page = pages_.lower_bound(size / kPageBytes); page != pages_.end(); ++page)
+      remember(page->first);
     zero(size, kEverything);
   }
   size_ = size;
@@ -93,8 +95,8 @@ bool SimContent::allocate(uint64_t offset, uint64_t length, uint64_t pages_max) 
 
 void SimContent::punch(uint64_t offset, uint64_t length) {
   const uint64_t end = offset + length;
-  for (auto page = pages_.lower_bound(offset / kPageBytes); page != pages_.end() && page->first * kPageBytes < end;
-       ++page) {
+  for (auto page = pages_.lower_bound(offset / kPageBytes);
+       page != pages_.end() && page->first * kPageBytes < end; ++page) {
     remember(page->first);
   }
   zero(offset, end);
@@ -134,7 +136,8 @@ SimContent::Page& SimContent::writable(uint64_t page) {
 
 void SimContent::copy_in(uint64_t offset, ByteView bytes) {
   while (!bytes.empty()) {
-    const size_t n = static_cast<size_t>(std::min<uint64_t>(bytes.size(), kPageBytes - offset % kPageBytes));
+    const size_t n =
+        static_cast<size_t>(std::min<uint64_t>(bytes.size(), kPageBytes - offset % kPageBytes));
     std::memcpy(writable(offset / kPageBytes).data() + offset % kPageBytes, bytes.data(), n);
     bytes = bytes.subspan(n);
     offset += n;
@@ -152,13 +155,15 @@ void SimContent::zero(uint64_t offset, uint64_t end) {
       page = pages_.erase(page);
       continue;
     }
-    if (page->second != nullptr) std::memset(writable(page->first).data() + (from - start), 0, to - from);
+    if (page->second != nullptr)
+      std::memset(writable(page->first).data() + (from - start), 0, to - from);
     ++page;
   }
 }
 
 void SimContent::reserve(uint64_t offset, uint64_t end) {
-  for (uint64_t page = offset / kPageBytes; page * kPageBytes < end; ++page) pages_.try_emplace(page, nullptr);
+  for (uint64_t page = offset / kPageBytes; page * kPageBytes < end; ++page)
+    pages_.try_emplace(page, nullptr);
 }
 
 bool SimContent::Fate::keeps(uint64_t sector) const {
@@ -234,8 +239,8 @@ void SimContent::cut(SeededRandom& random, CutReport& report) {
 
 // From the synced version, which pages_ is now, to the one that `plan` picked.
 void SimContent::replay(const Plan& plan, const std::vector<Change>& changes) {
-  // Per sector the last change whose bytes it has, counted from 1. It has those of the earlier ones too, whatever was
-  // planned for them: the page cache had them when it was written back.
+  // Per sector the last change whose bytes it has, counted from 1. It has those of the earlier ones
+  // too, whatever was planned for them: the page cache had them when it was written back.
   std::unordered_map<uint64_t, size_t> versions;
   for (size_t i = 0; i < changes.size(); ++i) {
     if (changes[i].kind != Kind::kWrite) continue;
@@ -246,7 +251,8 @@ void SimContent::replay(const Plan& plan, const std::vector<Change>& changes) {
     }
   }
 
-  std::vector<std::pair<uint64_t, uint64_t>> elsewhere;  // sectors that lost changes moved to other blocks
+  std::vector<std::pair<uint64_t, uint64_t>>
+      elsewhere;  // sectors that lost changes moved to other blocks
   for (size_t i = 0; i < changes.size(); ++i) {
     const Change& change = changes[i];
     const bool metadata_kept = i < plan.metadata;
@@ -266,10 +272,11 @@ void SimContent::replay(const Plan& plan, const std::vector<Change>& changes) {
       const uint64_t sector = at / kSectorBytes;
       const uint64_t end = std::min(change.end, (sector + 1) * kSectorBytes);
       const auto version = versions.find(sector);
-      const bool kept = version != versions.end() && version->second > i &&
-                        std::none_of(elsewhere.begin(), elsewhere.end(), [sector](const auto& range) {
-                          return range.first <= sector && sector <= range.second;
-                        });
+      const bool kept =
+          version != versions.end() && version->second > i &&
+          std::none_of(elsewhere.begin(), elsewhere.end(), [sector](const auto& range) {
+            return range.first <= sector && sector <= range.second;
+          });
       if (kept) copy_in(at, ByteView(change.data).subspan(at - change.offset, end - at));
       at = end;
     }

@@ -1,17 +1,23 @@
-// The bytes of one simulated file: what programs see now (the page cache), and enough history to tell what a power cut
-// may leave of what was not synced. Private to SimFs, which locks; not thread-safe.
+// The bytes of one simulated file: what programs see now (the page cache), and enough history to
+// tell what a power cut may leave of what was not synced. Private to SimFs, which locks; not
+// thread-safe.
 //
 // What a cut may leave. Since the last sync the file went through changes 1 … n. The cut picks
-//   - a version M of the file's metadata (size, holes, allocation): the effect of changes 1 … M, and of no later one;
-//   - for every 512-byte sector, independently, a version of its bytes: those it had after any change so far.
-// That is what a journaling file system over a disk with a volatile cache may do: metadata changes of one inode are
-// ordered, data is written back in any order and any number of times, a sector is written whole or not at all. So a
-// write may be kept, dropped or torn, later ones may survive earlier ones, and a size may survive without the data
-// (zeros are read). Bytes written behind a truncate that did not survive do not survive either, they went to other
-// blocks. Never invented: bytes that nobody wrote there, other than zeros.
 //
-// Memory: pages of 4 KiB; the pages changed since the last sync are kept in both versions, and the bytes of every
-// unsynced write once more.
+// - a version M of the file's metadata (size, holes, allocation): the effect of changes 1 … M, and
+//   of no later one;
+// - for every 512-byte sector, independently, a version of its bytes: those it had after any change
+//   so far.
+//
+// That is what a journaling file system over a disk with a volatile cache may do: metadata changes
+// of one inode are ordered, data is written back in any order and any number of times, a sector is
+// written whole or not at all. So a write may be kept, dropped or torn, later ones may survive
+// earlier ones, and a size may survive without the data (zeros are read). Bytes written behind a
+// truncate that did not survive do not survive either, they went to other blocks. Never invented:
+// bytes that nobody wrote there, other than zeros.
+//
+// Memory: pages of 4 KiB; the pages changed since the last sync are kept in both versions, and the
+// bytes of every unsynced write once more.
 #pragma once
 
 #include <array>
@@ -33,7 +39,7 @@ struct CutReport {
   uint64_t writes_kept = 0;
   uint64_t writes_dropped = 0;
   uint64_t writes_torn = 0;
-  uint64_t names_kept = 0;     // creates, renames, removes, links that no sync_dir had made durable
+  uint64_t names_kept = 0;  // creates, renames, removes, links that no sync_dir had made durable
   uint64_t names_dropped = 0;
 
   CutReport& operator+=(const CutReport& other);
@@ -61,7 +67,8 @@ class SimContent {
 
  private:
   using Page = std::array<std::byte, kPageBytes>;
-  using PagePtr = std::shared_ptr<Page>;  // shared by the present and the synced version; null: allocated, zeros
+  using PagePtr = std::shared_ptr<Page>;  // shared by the present and the synced version; null:
+                                          // allocated, zeros
 
   enum class Kind { kWrite, kTruncate, kPunch, kAllocate };
   struct Change {
@@ -71,7 +78,8 @@ class SimContent {
     ByteBuffer data;
     uint64_t size_after;
   };
-  // Which sectors of a write reach the disk: the first `whole`, and of the others those that `scatter` picks.
+  // Which sectors of a write reach the disk: the first `whole`, and of the others those that
+  // `scatter` picks.
   struct Fate {
     uint64_t whole = 0;
     uint64_t scatter = 0;  // 0: none; else a seed
@@ -96,7 +104,8 @@ class SimContent {
   std::map<uint64_t, PagePtr> pages_;  // absent: a hole
   uint64_t size_ = 0;
 
-  std::map<uint64_t, std::optional<PagePtr>> synced_pages_;  // of those changed since; nullopt: a hole
+  std::map<uint64_t, std::optional<PagePtr>>
+      synced_pages_;  // of those changed since; nullopt: a hole
   uint64_t synced_size_ = 0;
   std::vector<Change> changes_;  // since the last sync
   uint64_t change_bytes_ = 0;

@@ -15,11 +15,15 @@ constexpr uint64_t kDirectAlignment = 4096;
 constexpr uint64_t kFileBytesMax = (uint64_t{1} << 63) - 1;
 constexpr uint64_t kPageBytes = SimContent::kPageBytes;
 
-bool is_direct(OpenMode mode) { return mode == OpenMode::kReadDirect || mode == OpenMode::kReadWriteDirect; }
-bool is_read_only(OpenMode mode) { return mode == OpenMode::kRead || mode == OpenMode::kReadDirect; }
+bool is_direct(OpenMode mode) {
+  return mode == OpenMode::kReadDirect || mode == OpenMode::kReadWriteDirect;
+}
+bool is_read_only(OpenMode mode) {
+  return mode == OpenMode::kRead || mode == OpenMode::kReadDirect;
+}
 bool may_make(OpenMode mode) {
-  return mode == OpenMode::kCreate || mode == OpenMode::kCreateExclusive || mode == OpenMode::kTruncate ||
-         mode == OpenMode::kReadWriteDirect;
+  return mode == OpenMode::kCreate || mode == OpenMode::kCreateExclusive ||
+         mode == OpenMode::kTruncate || mode == OpenMode::kReadWriteDirect;
 }
 
 Error power_is_off(const Path& path) { return error(EIO, "{}: the simulated power is cut", path); }
@@ -27,12 +31,15 @@ Error power_is_off(const Path& path) { return error(EIO, "{}: the simulated powe
 }  // namespace
 
 struct SimFs::State {
-  explicit State(Options given) : clock(given.clock), capacity_pages(given.capacity_bytes / kPageBytes) {}
+  explicit State(Options given)
+      : clock(given.clock), capacity_pages(given.capacity_bytes / kPageBytes) {}
 
   // Of every call. EIO while the power is off.
-  Status powered(const Path& path) const REQUIRES(mutex) { return off ? power_is_off(path) : Status(); }
-  // Of every mutation that will happen: counts it, and cuts the power when its turn has come. The caller then does
-  // what may be found after the cut, and returns finish().
+  Status powered(const Path& path) const REQUIRES(mutex) {
+    return off ? power_is_off(path) : Status();
+  }
+  // Of every mutation that will happen: counts it, and cuts the power when its turn has come. The
+  // caller then does what may be found after the cut, and returns finish().
   void begin() REQUIRES(mutex) {
     ++mutations;
     if (cut_at != 0 && mutations >= cut_at) off = true;
@@ -42,7 +49,9 @@ struct SimFs::State {
   Time stamp() const REQUIRES(mutex) {
     return clock != nullptr ? clock->now() : Time{static_cast<int64_t>(mutations), 0};
   }
-  uint64_t free_pages() const REQUIRES(mutex) { return capacity_pages - std::min(used_pages, capacity_pages); }
+  uint64_t free_pages() const REQUIRES(mutex) {
+    return capacity_pages - std::min(used_pages, capacity_pages);
+  }
   // After `node` had `pages_before` pages.
   void recount(const SimNode& node, uint64_t pages_before) REQUIRES(mutex) {
     used_pages += node.content.allocated_pages() - pages_before;
@@ -82,8 +91,13 @@ namespace {
 
 class SimFile final : public File {
  public:
-  SimFile(std::shared_ptr<SimFs::State> fs, SimNode::Ptr node, uint64_t generation, Path path, OpenMode mode)
-      : fs_(std::move(fs)), node_(std::move(node)), generation_(generation), path_(std::move(path)), mode_(mode) {}
+  SimFile(std::shared_ptr<SimFs::State> fs, SimNode::Ptr node, uint64_t generation, Path path,
+          OpenMode mode)
+      : fs_(std::move(fs)),
+        node_(std::move(node)),
+        generation_(generation),
+        path_(std::move(path)),
+        mode_(mode) {}
   ~SimFile() override {
     MutexLock lock(fs_->mutex);
     if (generation_ != fs_->generation) return;
@@ -123,8 +137,9 @@ class SimFile final : public File {
 Status SimFile::aligned(uint64_t offset, const void* memory, size_t length) const {
   const uint64_t all = offset | length | reinterpret_cast<uintptr_t>(memory);
   if (!is_direct(mode_) || all % kDirectAlignment == 0) return {};
-  return error(EINVAL, "{}: direct access at {} of {} bytes is not aligned to {} bytes in file and memory", path_,
-               offset, length, kDirectAlignment);
+  return error(EINVAL,
+               "{}: direct access at {} of {} bytes is not aligned to {} bytes in file and memory",
+               path_, offset, length, kDirectAlignment);
 }
 
 Status SimFile::writable(uint64_t offset, uint64_t length) const {
@@ -168,7 +183,8 @@ Status SimFile::write_spans_at(uint64_t offset, std::span<const ByteView> spans)
   node_->modified = fs_->stamp();
   TRY(fs_->finish(path_));
   if (written < bytes.size()) {
-    return error(ENOSPC, "write {}: the simulated disk is full after {} of {} bytes", path_, written, bytes.size());
+    return error(ENOSPC, "write {}: the simulated disk is full after {} of {} bytes", path_,
+                 written, bytes.size());
   }
   return {};
 }
@@ -208,7 +224,8 @@ Status SimFile::allocate(uint64_t offset, uint64_t length) {
   const bool fits = node_->content.allocate(offset, length, fs_->free_pages());
   fs_->recount(*node_, pages);
   TRY(fs_->finish(path_));
-  if (!fits) return error(ENOSPC, "allocate in {}: {} bytes do not fit the simulated disk", path_, length);
+  if (!fits)
+    return error(ENOSPC, "allocate in {}: {} bytes do not fit the simulated disk", path_, length);
   return {};
 }
 
@@ -259,7 +276,8 @@ Result<std::unique_ptr<File>> SimFs::open(const Path& path, OpenMode mode) {
     node = state_->names.create(at, /*directory=*/false);
     node->modified = state_->stamp();
   } else if (node->is_directory) {
-    return error(mode == OpenMode::kCreateExclusive ? EEXIST : EISDIR, "open {}: it is a directory", path);
+    return error(mode == OpenMode::kCreateExclusive ? EEXIST : EISDIR, "open {}: it is a directory",
+                 path);
   } else if (mode == OpenMode::kCreateExclusive) {
     return error(EEXIST, "open {}: it exists", path);
   } else if (mode == OpenMode::kTruncate && node->content.size() > 0) {
@@ -271,7 +289,8 @@ Result<std::unique_ptr<File>> SimFs::open(const Path& path, OpenMode mode) {
   }
   TRY(state_->finish(path));
   ++node->handles;
-  return std::unique_ptr<File>(std::make_unique<SimFile>(state_, node, state_->generation, path, mode));
+  return std::unique_ptr<File>(
+      std::make_unique<SimFile>(state_, node, state_->generation, path, mode));
 }
 
 Status SimFs::make_dir(const Path& path) {
@@ -303,7 +322,8 @@ Status SimFs::remove_dir(const Path& path) {
   if (at.node == nullptr) return error(ENOENT, "remove the directory {}: no such name", path);
   if (!at.node->is_directory) return error(ENOTDIR, "remove the directory {}: it is a file", path);
   if (at.name.empty()) return error(EBUSY, "remove the directory {}: it is the root", path);
-  if (!at.node->names.empty()) return error(ENOTEMPTY, "remove the directory {}: it is not empty", path);
+  if (!at.node->names.empty())
+    return error(ENOTEMPTY, "remove the directory {}: it is not empty", path);
   state_->begin();
   state_->names.remove(at);
   return state_->finish(path);
@@ -314,8 +334,10 @@ Status SimFs::rename(const Path& from, const Path& to) {
   TRY(state_->powered(from));
   TRY_ASSIGN(const SimNames::Place old, state_->names.find(from));
   TRY_ASSIGN(const SimNames::Place target, state_->names.find(to));
-  if (old.node == nullptr) return error(ENOENT, "rename {} to {}: the first does not exist", from, to);
-  if (old.name.empty() || target.name.empty()) return error(EBUSY, "rename {} to {}: one is the root", from, to);
+  if (old.node == nullptr)
+    return error(ENOENT, "rename {} to {}: the first does not exist", from, to);
+  if (old.name.empty() || target.name.empty())
+    return error(EBUSY, "rename {} to {}: one is the root", from, to);
   if (old.node->is_directory && state_->names.is_inside(target.folder.get(), old.node.get())) {
     return error(EINVAL, "rename {} to {}: a directory into itself", from, to);
   }
@@ -327,7 +349,8 @@ Status SimFs::rename(const Path& from, const Path& to) {
     if (!target.node->is_directory && old.node->is_directory) {
       return error(ENOTDIR, "rename {} to {}: the second is a file", from, to);
     }
-    if (!target.node->names.empty()) return error(ENOTEMPTY, "rename {} to {}: the second is not empty", from, to);
+    if (!target.node->names.empty())
+      return error(ENOTEMPTY, "rename {} to {}: the second is not empty", from, to);
   }
   state_->begin();
   state_->names.rename(old, target);
@@ -340,9 +363,11 @@ Status SimFs::link(const Path& from, const Path& to) {
   TRY(state_->powered(from));
   TRY_ASSIGN(const SimNames::Place old, state_->names.find(from));
   TRY_ASSIGN(const SimNames::Place target, state_->names.find(to));
-  if (old.node == nullptr) return error(ENOENT, "link {} to {}: the first does not exist", from, to);
+  if (old.node == nullptr)
+    return error(ENOENT, "link {} to {}: the first does not exist", from, to);
   if (target.node != nullptr) return error(EEXIST, "link {} to {}: the second exists", from, to);
-  if (old.node->is_directory) return error(EPERM, "link {} to {}: the first is a directory", from, to);
+  if (old.node->is_directory)
+    return error(EPERM, "link {} to {}: the first is a directory", from, to);
   state_->begin();
   state_->names.link(old.node, target);
   return state_->finish(from);
@@ -405,7 +430,8 @@ Result<std::unique_ptr<FileLock>> SimFs::lock(const Path& path) {
     TRY(state_->finish(path));
   }
   if (node->is_directory) return error(EISDIR, "lock {}: it is a directory", path);
-  if (node->locked) return error(EWOULDBLOCK, "another holds the lock on {}; stop it or use another folder", path);
+  if (node->locked)
+    return error(EWOULDBLOCK, "another holds the lock on {}; stop it or use another folder", path);
   node->locked = true;
   ++node->handles;
   return std::unique_ptr<FileLock>(std::make_unique<SimLock>(state_, node, state_->generation));

@@ -21,8 +21,12 @@ struct Disk {
     fs.open("f", OpenMode::kCreate).value();
     fs.sync_dir("/").value();
   }
-  std::unique_ptr<File> open(const Path& path = "f") { return fs.open(path, OpenMode::kReadWrite).value(); }
-  void write(uint64_t offset, std::string_view text) { open()->write_at(offset, as_bytes(text)).value(); }
+  std::unique_ptr<File> open(const Path& path = "f") {
+    return fs.open(path, OpenMode::kReadWrite).value();
+  }
+  void write(uint64_t offset, std::string_view text) {
+    open()->write_at(offset, as_bytes(text)).value();
+  }
   void sync() { open()->sync_data().value(); }
   std::string content(const Path& path = "f") { return read_file(fs, path, 1 << 30).value(); }
   SimFs fs;
@@ -126,7 +130,8 @@ TEST(SimFsBytes, a_size_may_survive_without_the_bytes_but_stale_bytes_never_appe
   EXPECT_TRUE(seen.contains("xab"));
   EXPECT_TRUE(seen.contains("x00"));
   EXPECT_TRUE(seen.contains("xa0"));
-  for (const std::string& left : seen) EXPECT_EQ(left.find_first_not_of("xab0"), std::string::npos) << left;
+  for (const std::string& left : seen)
+    EXPECT_EQ(left.find_first_not_of("xab0"), std::string::npos) << left;
 }
 
 TEST(SimFsBytes, an_unsynced_truncate_may_be_undone_and_what_was_written_behind_it_goes_with_it) {
@@ -182,7 +187,8 @@ TEST(SimFsBytes, files_fare_independently_of_each_other) {
   std::set<std::string> seen;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     SimFs fs;
-    for (const char* path : {"a", "b"}) fs.open(path, OpenMode::kCreate).value()->write_at(0, as_bytes("x")).value();
+    for (const char* path : {"a", "b"})
+      fs.open(path, OpenMode::kCreate).value()->write_at(0, as_bytes("x")).value();
     fs.sync_dir("/").value();
     fs.cut_power(seed);
     seen.insert(read_file(fs, "a", 9).value() + "/" + read_file(fs, "b", 9).value());
@@ -204,7 +210,8 @@ TEST(SimFsBytes, every_sector_left_is_a_version_it_had_since_the_sync) {
     auto file = disk.open();
     std::vector<std::string> history = {""};
     char letter = 'a';
-    for (uint64_t step = 0; step < 12; ++step, letter = letter == 'z' ? 'a' : static_cast<char>(letter + 1)) {
+    for (uint64_t step = 0; step < 12;
+         ++step, letter = letter == 'z' ? 'a' : static_cast<char>(letter + 1)) {
       const uint64_t from = random.below(kSectors * kSector);
       const uint64_t sector = random.below(kSectors) * kSector;
       std::string now = history.back();
@@ -215,7 +222,8 @@ TEST(SimFsBytes, every_sector_left_is_a_version_it_had_since_the_sync) {
           break;
         case 1:
           file->punch(sector, 3 * kSector).value();
-          for (uint64_t i = sector; i < std::min<uint64_t>(now.size(), sector + 3 * kSector); ++i) now[i] = '\0';
+          for (uint64_t i = sector; i < std::min<uint64_t>(now.size(), sector + 3 * kSector); ++i)
+            now[i] = '\0';
           break;
         case 2:
           file->allocate(sector, kSector).value();
@@ -237,8 +245,9 @@ TEST(SimFsBytes, every_sector_left_is_a_version_it_had_since_the_sync) {
     }
     total += disk.fs.cut_power(seed + 1'000'000);
     const std::string left = disk.content();
-    ASSERT_TRUE(std::any_of(history.begin(), history.end(),
-                            [&](const std::string& version) { return version.size() == left.size(); }));
+    ASSERT_TRUE(std::any_of(history.begin(), history.end(), [&](const std::string& version) {
+      return version.size() == left.size();
+    }));
     for (size_t at = 0; at < left.size(); at += kSector) {
       const std::string sector = left.substr(at, kSector);
       bool legal = sector == std::string(sector.size(), '\0');
@@ -409,7 +418,8 @@ TEST(SimFsCut, one_seed_one_outcome) {
     for (const std::string& folder : folders) {
       const auto names = fs.list(folder).value();
       for (const std::string& name : names) {
-        digest += join(folder, name) + "=" + read_file(fs, join(folder, name), 1 << 20).value() + "\n";
+        digest +=
+            join(folder, name) + "=" + read_file(fs, join(folder, name), 1 << 20).value() + "\n";
       }
     }
     return digest;
@@ -440,7 +450,8 @@ TEST(SimFsCut, threads_keep_what_they_were_told_is_synced) {
           auto file = fs.open("f" + std::to_string(t), OpenMode::kReadWrite);
           for (uint64_t n = 0; file.ok(); ++n) {
             const std::string record(100, static_cast<char>('a' + n % 26));
-            if (!(*file)->write_at(n * 100, as_bytes(record)).ok() || !(*file)->sync_data().ok()) return;
+            if (!(*file)->write_at(n * 100, as_bytes(record)).ok() || !(*file)->sync_data().ok())
+              return;
             acknowledged[t] = n + 1;
           }
         });
@@ -505,7 +516,10 @@ TEST(SimFsSpace, is_counted_anew_after_a_cut) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     Disk disk;
     disk.write(0, std::string(3 * 4096, 'x'));
-    disk.fs.open("new", OpenMode::kCreate).value()->write_at(0, as_bytes(std::string(4096, 'x'))).value();
+    disk.fs.open("new", OpenMode::kCreate)
+        .value()
+        ->write_at(0, as_bytes(std::string(4096, 'x')))
+        .value();
     disk.fs.cut_power(seed);
     uint64_t counted = 0;
     const auto names = disk.fs.list("/").value();

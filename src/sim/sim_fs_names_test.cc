@@ -40,7 +40,8 @@ std::string tree(LocalFs& fs) {
   return text;
 }
 
-// Everything that cuts may leave, over many seeds, of what `act` did to a durable tree that `prepare` made.
+// Everything that cuts may leave, over many seeds, of what `act` did to a durable tree that
+// `prepare` made.
 template <typename Prepare, typename Act>
 std::set<std::string> outcomes(Prepare prepare, Act act) {
   std::set<std::string> seen;
@@ -62,7 +63,8 @@ std::set<std::string> outcomes(Prepare prepare, Act act) {
 using Outcomes = std::set<std::string>;
 
 TEST(SimFsNames, a_file_created_but_not_dir_synced_may_vanish) {
-  const auto seen = outcomes([](SimFs&) {}, [](SimFs& fs) { create(fs, "f", "synced bytes do not save it"); });
+  const auto seen =
+      outcomes([](SimFs&) {}, [](SimFs& fs) { create(fs, "f", "synced bytes do not save it"); });
   EXPECT_EQ(seen, (Outcomes{"", "/f"}));
 }
 
@@ -90,7 +92,8 @@ TEST(SimFsNames, a_name_may_survive_without_its_bytes) {
 }
 
 TEST(SimFsNames, rename_without_sync_dir_may_be_undone) {
-  const auto seen = outcomes([](SimFs& fs) { create(fs, "old"); }, [](SimFs& fs) { fs.rename("old", "new").value(); });
+  const auto seen = outcomes([](SimFs& fs) { create(fs, "old"); },
+                             [](SimFs& fs) { fs.rename("old", "new").value(); });
   EXPECT_EQ(seen, (Outcomes{"/old", "/new"}));
 }
 
@@ -111,7 +114,8 @@ TEST(SimFsNames, rename_over_a_file_without_syncing_the_new_bytes_may_leave_an_e
 }
 
 TEST(SimFsNames, an_unsynced_remove_may_be_undone) {
-  const auto seen = outcomes([](SimFs& fs) { create(fs, "f"); }, [](SimFs& fs) { fs.remove("f").value(); });
+  const auto seen =
+      outcomes([](SimFs& fs) { create(fs, "f"); }, [](SimFs& fs) { fs.remove("f").value(); });
   EXPECT_EQ(seen, (Outcomes{"", "/f"}));
 }
 
@@ -173,7 +177,8 @@ TEST(SimFsNames, a_file_linked_elsewhere_and_then_removed_keeps_a_name) {
     fs.link("a/f", "b/g").value();
     fs.remove("a/f").value();
   };
-  EXPECT_EQ(outcomes(prepare, act), (Outcomes{"/a/ /a/f /b/", "/a/ /a/f /b/ /b/g", "/a/ /b/ /b/g"}));
+  EXPECT_EQ(outcomes(prepare, act),
+            (Outcomes{"/a/ /a/f /b/", "/a/ /a/f /b/ /b/g", "/a/ /b/ /b/g"}));
   // Syncing the remove makes the link durable.
   const auto synced = outcomes(prepare, [&](SimFs& fs) {
     act(fs);
@@ -182,7 +187,8 @@ TEST(SimFsNames, a_file_linked_elsewhere_and_then_removed_keeps_a_name) {
   EXPECT_EQ(synced, (Outcomes{"/a/ /b/ /b/g"}));
 }
 
-TEST(SimFsNames, nothing_survives_behind_an_operation_of_its_directory_that_another_one_took_along) {
+TEST(SimFsNames,
+     nothing_survives_behind_an_operation_of_its_directory_that_another_one_took_along) {
   const auto prepare = [](SimFs& fs) {
     fs.make_dir("a").value();
     fs.make_dir("b").value();
@@ -193,7 +199,8 @@ TEST(SimFsNames, nothing_survives_behind_an_operation_of_its_directory_that_anot
     fs.remove("a/f").value();
     create(fs, "a/later");
   });
-  EXPECT_EQ(seen, (Outcomes{"/a/ /a/f /b/", "/a/ /a/f /b/ /b/g", "/a/ /b/ /b/g", "/a/ /a/later /b/ /b/g"}));
+  EXPECT_EQ(seen, (Outcomes{"/a/ /a/f /b/", "/a/ /a/f /b/ /b/g", "/a/ /b/ /b/g",
+                            "/a/ /a/later /b/ /b/g"}));
 }
 
 TEST(SimFsNames, a_file_moved_into_a_new_directory_is_not_lost_with_it) {
@@ -228,10 +235,12 @@ TEST(SimFsNames, moved_directories_never_end_up_inside_each_other) {
     fs.rename("a/x", "b/x").value();
     fs.rename("a", "b/x/a").value();
   });
-  EXPECT_EQ(seen, (Outcomes{"/a/ /a/x/ /a/x/f /b/", "/a/ /b/ /b/x/ /b/x/f", "/b/ /b/x/ /b/x/a/ /b/x/f"}));
+  EXPECT_EQ(seen,
+            (Outcomes{"/a/ /a/x/ /a/x/f /b/", "/a/ /b/ /b/x/ /b/x/f", "/b/ /b/x/ /b/x/a/ /b/x/f"}));
 }
 
-// Files that exist durably are moved, linked and unlinked at random, never without a name: each must still have one.
+// Files that exist durably are moved, linked and unlinked at random, never without a name: each
+// must still have one.
 TEST(SimFsNames, what_was_durable_under_some_name_has_one_after_any_cut) {
   CutReport total;
   for (uint64_t seed = 0; seed < 1500; ++seed) {
@@ -336,7 +345,8 @@ TEST(SimFsPower, write_file_atomically_leaves_the_old_or_the_new_and_once_done_t
       done = write_file_atomically(fs, "a/b/f", as_bytes(new_text)).ok();
       fs.restore_power(seed);
       const std::string left = read_file(fs, "a/b/f", 1 << 20).value();
-      ASSERT_TRUE(left == new_text || (!done && left == old_text)) << "cut at " << n << " seed " << seed;
+      ASSERT_TRUE(left == new_text || (!done && left == old_text))
+          << "cut at " << n << " seed " << seed;
     }
   }
 }

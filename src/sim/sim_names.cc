@@ -26,7 +26,8 @@ Result<SimNames::Place> SimNames::find(const Path& path) const {
     start = end + 1;
     if (part.empty() || part == ".") continue;
     if (part == "..") return error(EINVAL, "{}: SimFs knows no ..; write the path without", path);
-    if (part.size() > kNameBytesMax) return error(ENAMETOOLONG, "{}: a name has at most 255 bytes", path);
+    if (part.size() > kNameBytesMax)
+      return error(ENAMETOOLONG, "{}: a name has at most 255 bytes", path);
     if (at.node == nullptr) return error(ENOENT, "{}: no folder {}", path, at.name);
     if (!at.node->is_directory) return error(ENOTDIR, "{}: {} is not a directory", path, at.name);
     const auto found = at.node->names.find(part);
@@ -96,16 +97,17 @@ void SimNames::perform(Operation operation) {
   if (pending_.size() > kPendingMax) write_back_oldest();
 }
 
-// `node` is about to lose a name: the others it was given must survive with that, and of a directory (an empty one)
-// all that emptied it.
+// `node` is about to lose a name: the others it was given must survive with that, and of a
+// directory (an empty one) all that emptied it.
 void SimNames::needs_names_of(Operation& operation, SimNode& node) {
   std::erase_if(node.namings, [this](uint64_t number) { return !pending_.contains(number); });
   operation.needs.insert(operation.needs.end(), node.namings.begin(), node.namings.end());
   if (node.is_directory && node.names.empty()) operation.needs.push_back(node.last_edit);
 }
 
-// What is moved into `folder` must not be lost with it. This also keeps the tree a tree: a directory that survives a
-// move finds the folders above it where they were when it moved, so it can't be among them.
+// What is moved into `folder` must not be lost with it. This also keeps the tree a tree: a
+// directory that survives a move finds the folders above it where they were when it moved, so it
+// can't be among them.
 void SimNames::needs_folder(Operation& operation, const SimNode* folder) const {
   for (; folder != root_.get(); folder = folder->parent) {
     if (!folder->namings.empty()) operation.needs.push_back(folder->namings.back());
@@ -131,13 +133,15 @@ void SimNames::write_back_oldest() {
 }
 
 void SimNames::sync(const SimNode::Ptr& folder) {
-  std::set<const SimNode*> folders = {folder.get()};  // whose operations from here back become durable
+  std::set<const SimNode*> folders = {
+      folder.get()};  // whose operations from here back become durable
   std::set<uint64_t> needed;
   for (auto at = pending_.rbegin(); at != pending_.rend(); ++at) {
     const auto& [number, operation] = *at;
-    const bool chosen = needed.contains(number) ||
-                        std::any_of(operation.edits.begin(), operation.edits.end(),
-                                    [&](const Edit& edit) { return folders.contains(edit.folder.get()); });
+    const bool chosen =
+        needed.contains(number) ||
+        std::any_of(operation.edits.begin(), operation.edits.end(),
+                    [&](const Edit& edit) { return folders.contains(edit.folder.get()); });
     if (!chosen) continue;
     needed.insert(number);
     needed.insert(operation.needs.begin(), operation.needs.end());
@@ -151,8 +155,10 @@ void SimNames::sync(const SimNode::Ptr& folder) {
   }
 }
 
-void SimNames::cut(SeededRandom& random, CutReport& report, const std::function<void(SimNode&)>& survived) {
-  std::unordered_map<const SimNode*, uint64_t> left;  // operations in that directory, then: how many may survive
+void SimNames::cut(SeededRandom& random, CutReport& report,
+                   const std::function<void(SimNode&)>& survived) {
+  std::unordered_map<const SimNode*, uint64_t>
+      left;  // operations in that directory, then: how many may survive
   for (const auto& [number, operation] : pending_) {
     for (const Edit& edit : operation.edits) ++left[edit.folder.get()];
   }
@@ -163,7 +169,8 @@ void SimNames::cut(SeededRandom& random, CutReport& report, const std::function<
                              [&](uint64_t need) { return dropped.contains(need); });
     for (const Edit& edit : operation.edits) {
       uint64_t& may_survive = left[edit.folder.get()];
-      if (drawn.insert(edit.folder.get()).second) {  // drawn in the order of the history, not of addresses
+      if (drawn.insert(edit.folder.get())
+              .second) {  // drawn in the order of the history, not of addresses
         const uint64_t style = random.below(4);
         may_survive = style == 0 ? 0 : style == 1 ? may_survive : random.below(may_survive + 1);
       }
@@ -171,7 +178,8 @@ void SimNames::cut(SeededRandom& random, CutReport& report, const std::function<
     }
     for (const Edit& edit : operation.edits) {
       uint64_t& may_survive = left[edit.folder.get()];
-      may_survive = kept ? may_survive - std::min<uint64_t>(may_survive, 1) : 0;  // nothing after a gap
+      may_survive =
+          kept ? may_survive - std::min<uint64_t>(may_survive, 1) : 0;  // nothing after a gap
     }
     if (kept) {
       make_durable(operation);

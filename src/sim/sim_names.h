@@ -1,5 +1,5 @@
-// The tree of names of a SimFs, in two versions: what programs see and what a power cut is sure to leave, with the
-// operations between them. Private to SimFs, which locks; not thread-safe.
+// The tree of names of a SimFs, in two versions: what programs see and what a power cut is sure to
+// leave, with the operations between them. Private to SimFs, which locks; not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@
 namespace shoal::sim {
 
 struct SimNode {
-  using Ptr = std::shared_ptr<SimNode>;  // shared by names, both versions of them, open files and pending operations
+  using Ptr = std::shared_ptr<SimNode>;  // shared by names, both versions of them, open files and
+                                         // pending operations
 
   uint64_t id = 0;
   bool is_directory = false;
@@ -64,8 +65,8 @@ class SimNames {
   bool is_inside(const SimNode* node, const SimNode* folder) const;
 
   void sync(const SimNode::Ptr& folder);
-  // Both versions become one that a cut may leave. Calls `survived` for every node left, each once, in an order that
-  // the history alone decides.
+  // Both versions become one that a cut may leave. Calls `survived` for every node left, each once,
+  // in an order that the history alone decides.
   void cut(SeededRandom& random, CutReport& report, const std::function<void(SimNode&)>& survived);
 
  private:

@@ -1,8 +1,9 @@
 // ThreadPool and Periodic.
 //
-// Idle threads sleep on `work_`; one of them, the timekeeper, sleeps on `timer_` until the first delayed task is due.
-// Whoever changes the queues calls provide(), which wakes or starts a thread whenever more is waiting than idle
-// threads are there to take it, so that a blocked task never holds up another one while the pool may still grow.
+// Idle threads sleep on `work_`; one of them, the timekeeper, sleeps on `timer_` until the first
+// delayed task is due. Whoever changes the queues calls provide(), which wakes or starts a thread
+// whenever more is waiting than idle threads are there to take it, so that a blocked task never
+// holds up another one while the pool may still grow.
 #include "sys/executor.h"
 
 #include <algorithm>
@@ -45,7 +46,8 @@ struct ThreadPool::State {
   CondVar work_;
   CondVar timer_;
   std::deque<Executor::Task> queue GUARDED_BY(mutex);
-  std::multimap<Instant, Executor::Task> delayed GUARDED_BY(mutex);  // equal instants: in the order posted
+  std::multimap<Instant, Executor::Task> delayed
+      GUARDED_BY(mutex);  // equal instants: in the order posted
   std::vector<Thread> threads GUARDED_BY(mutex);
   size_t sleeping GUARDED_BY(mutex) = 0;  // on work_
   bool timekeeper GUARDED_BY(mutex) = false;
@@ -76,7 +78,8 @@ void ThreadPool::State::post_after(std::chrono::nanoseconds delay, Executor::Tas
 
 void ThreadPool::State::stop() {
   MutexLock only_one(joining);
-  std::multimap<Instant, Executor::Task> dropped;  // destroyed outside the lock: captures may run anything
+  std::multimap<Instant, Executor::Task>
+      dropped;  // destroyed outside the lock: captures may run anything
   std::vector<Thread> leaving;
   {
     MutexLock lock(mutex);
@@ -144,9 +147,11 @@ void ThreadPool::State::start_thread() {
   try {
     threads.emplace_back(name, [this] { work(); });
   } catch (const std::system_error& e) {
-    // With one thread the pool still keeps its promise, only slower; without any it could never run the task.
+    // With one thread the pool still keeps its promise, only slower; without any it could never run
+    // the task.
     CHECK(!threads.empty());
-    log(LogLevel::kWarn, "thread pool {}: no thread number {} ({}); raise the limit of processes (ulimit -u)", name,
+    log(LogLevel::kWarn,
+        "thread pool {}: no thread number {} ({}); raise the limit of processes (ulimit -u)", name,
         threads.size() + 1, e.what());
   }
 }
@@ -166,8 +171,8 @@ void ThreadPool::post_after(std::chrono::nanoseconds delay, Task task) {
 
 void ThreadPool::stop() { state_->stop(); }
 
-// Periodic: the next call is posted after the body returned, so calls never overlap and a slow body makes the period
-// longer instead of piling up.
+// Periodic: the next call is posted after the body returned, so calls never overlap and a slow body
+// makes the period longer instead of piling up.
 struct Periodic::State {
   State(Executor& on, std::chrono::nanoseconds every, std::function<void()> call)
       : executor(on), period(every), body(std::move(call)) {}

@@ -19,10 +19,11 @@ Status make_missing_dirs(LocalFs& fs, const Path& path) {
   const auto info = fs.stat(path);
   if (info.ok()) {
     if (!info->is_directory) {
-      return error(ENOTDIR, "{} exists and is not a directory; move it away or name another folder", path);
+      return error(ENOTDIR, "{} exists and is not a directory; move it away or name another folder",
+                   path);
     }
-    // An earlier process may have died between making this one and syncing it. That its parent may be closed to us
-    // means that somebody else made it.
+    // An earlier process may have died between making this one and syncing it. That its parent may
+    // be closed to us means that somebody else made it.
     if (parent == path) return {};
     const Status synced = fs.sync_dir(parent);
     return synced.code() == EACCES ? Status() : synced;
@@ -68,13 +69,15 @@ Status make_dirs(LocalFs& fs, const Path& path) { return make_missing_dirs(fs, p
 Result<std::string> read_file(LocalFs& fs, const Path& path, uint64_t bytes_max) {
   TRY_ASSIGN(auto file, fs.open(path, OpenMode::kRead));
   TRY_ASSIGN(const uint64_t size, file->size());
-  // One more than the size: a file that grew, or one of /proc that says 0, shows itself by filling the buffer.
+  // One more than the size: a file that grew, or one of /proc that says 0, shows itself by filling
+  // the buffer.
   std::string text;
   uint64_t room = size + 1;
   for (;;) {
     const size_t have = text.size();
     if (have > bytes_max || size > bytes_max) {
-      return error(EFBIG, "{} is larger than the {} bytes expected there; is it the right file?", path, bytes_max);
+      return error(EFBIG, "{} is larger than the {} bytes expected there; is it the right file?",
+                   path, bytes_max);
     }
     text.resize(have + room);
     TRY_ASSIGN(const size_t n, file->read_at(have, as_mutable_bytes(text).subspan(have)));
@@ -83,7 +86,8 @@ Result<std::string> read_file(LocalFs& fs, const Path& path, uint64_t bytes_max)
     room = std::max<uint64_t>(64 * 1024, text.size());
   }
   if (text.size() > bytes_max) {
-    return error(EFBIG, "{} is larger than the {} bytes expected there; is it the right file?", path, bytes_max);
+    return error(EFBIG, "{} is larger than the {} bytes expected there; is it the right file?",
+                 path, bytes_max);
   }
   return text;
 }
@@ -93,14 +97,16 @@ Status write_file_atomically(LocalFs& fs, const Path& path, ByteView bytes) {
   Status done = write_and_sync(fs, temporary, bytes);
   if (done.ok()) done = fs.rename(temporary, path);
   if (!done.ok()) {
-    fs.remove(temporary).ignore("the first error is the one to report; the next write truncates what is left");
+    fs.remove(temporary).ignore(
+        "the first error is the one to report; the next write truncates what is left");
     return done;
   }
   return fs.sync_dir(parent_of(path));
 }
 
 Status remove_tree(LocalFs& fs, const Path& path) {
-  // Unlink first and look afterwards: a symbolic link to a directory must lose the link, not what it points to.
+  // Unlink first and look afterwards: a symbolic link to a directory must lose the link, not what
+  // it points to.
   Status removed = fs.remove(path);
   if (removed.ok() || removed.code() == ENOENT) return {};
   if (removed.code() != EISDIR) return removed;

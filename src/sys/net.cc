@@ -1,5 +1,6 @@
-// RealNet: stream sockets by poll(2). Sockets are non-blocking and close-on-exec; every wait has a deadline on the
-// steady clock, so that a signal or a partial transfer does not start a timeout anew.
+// RealNet: stream sockets by poll(2). Sockets are non-blocking and close-on-exec; every wait has a
+// deadline on the steady clock, so that a signal or a partial transfer does not start a timeout
+// anew.
 #include "sys/net.h"
 
 #include <fcntl.h>
@@ -39,16 +40,18 @@ constexpr size_t kUnixPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;
 
 Deadline deadline_after(milliseconds timeout) {
   if (timeout <= milliseconds::zero()) return std::nullopt;
-  return std::chrono::steady_clock::now() + std::min<milliseconds>(timeout, std::chrono::hours(24 * 365));
+  return std::chrono::steady_clock::now() +
+         std::min<milliseconds>(timeout, std::chrono::hours(24 * 365));
 }
 
-Error failed(std::string_view what, const NetAddress& address, int code, const char* file = __builtin_FILE(),
-             int line = __builtin_LINE()) {
+Error failed(std::string_view what, const NetAddress& address, int code,
+             const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
   const char* description = strerrordesc_np(code);
   const char* advice = "";
   if (code == ECONNREFUSED) advice = "; nobody listens there, is the server running?";
   if (code == ENOENT) advice = "; is the server running?";
-  if (code == EACCES || code == EPERM) advice = "; check the permissions and the user this process runs as";
+  if (code == EACCES || code == EPERM)
+    advice = "; check the permissions and the user this process runs as";
   if (code == EMFILE) advice = "; raise this process's limit of open files (ulimit -n)";
   if (code == EADDRINUSE) advice = "; stop what listens there or choose another address";
   return Error(code,
@@ -57,13 +60,15 @@ Error failed(std::string_view what, const NetAddress& address, int code, const c
                file, line);
 }
 
-// Waits until `fd` has one of `events` (or an error, which the next call on it reports). False at the deadline.
+// Waits until `fd` has one of `events` (or an error, which the next call on it reports). False at
+// the deadline.
 bool wait_ready(int fd, short events, Deadline deadline) {
   for (;;) {
     pollfd entry{fd, events, 0};
     timespec left{};
     if (deadline) {
-      const auto rest = std::max(*deadline - std::chrono::steady_clock::now(), Instant::duration::zero());
+      const auto rest =
+          std::max(*deadline - std::chrono::steady_clock::now(), Instant::duration::zero());
       const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
       left.tv_sec = seconds.count();
       left.tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(rest - seconds).count();
@@ -126,15 +131,16 @@ std::unique_ptr<Connection> make_connection(UniqueFd fd, const NetAddress& addre
       peer.pid = credentials.pid;
     }
   } else {
-    // Messages are whole when they are written; Nagle would only delay them. Neither option can make a call wrong.
+    // Messages are whole when they are written; Nagle would only delay them. Neither option can
+    // make a call wrong.
     ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ::setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   }
   return std::make_unique<SocketConnection>(std::move(fd), address, peer);
 }
 
-// close() may come from any thread while another one sits in accept(): it wakes that one by `wake_` and leaves the
-// descriptors to the destructor, so that no number is reused under a running call.
+// close() may come from any thread while another one sits in accept(): it wakes that one by `wake_`
+// and leaves the descriptors to the destructor, so that no number is reused under a running call.
 class SocketListener final : public Listener {
  public:
   SocketListener(UniqueFd fd, UniqueFd wake, NetAddress address, struct stat file)
@@ -151,8 +157,9 @@ class SocketListener final : public Listener {
       if (fd.valid()) return make_connection(std::move(fd), address_);
       if (closed_) continue;  // closed since we looked; errno is the shutdown's
       // Gone again, or the network's own trouble (accept(2) lists them): the next one may be fine.
-      const bool transient = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED || errno == EPROTO ||
-                             errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
+      const bool transient = errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ||
+                             errno == EPROTO || errno == ENETDOWN || errno == EHOSTUNREACH ||
+                             errno == ENETUNREACH;
       if (!transient) return failed("accept at", address_, errno);
     }
   }
@@ -161,8 +168,8 @@ class SocketListener final : public Listener {
     if (closed_.exchange(true)) return;
     if (address_.is_unix) {
       struct stat now {};  // a successor may have replaced our file
-      const bool ours = ::lstat(address_.path_or_host.c_str(), &now) == 0 && now.st_dev == file_.st_dev &&
-                        now.st_ino == file_.st_ino;
+      const bool ours = ::lstat(address_.path_or_host.c_str(), &now) == 0 &&
+                        now.st_dev == file_.st_dev && now.st_ino == file_.st_ino;
       if (ours) ::unlink(address_.path_or_host.c_str());
     }
     ::shutdown(fd_.get(), SHUT_RDWR);  // refuses new connections
@@ -192,7 +199,8 @@ Result<std::unique_ptr<Listener>> make_listener(UniqueFd fd, NetAddress address,
 Result<sockaddr_un> unix_address(const NetAddress& address) {
   const std::string& path = address.path_or_host;
   if (path.size() > kUnixPathBytesMax) {
-    return error(ENAMETOOLONG, "{}: a Unix socket's path has at most {} bytes; choose a shorter folder",
+    return error(ENAMETOOLONG,
+                 "{}: a Unix socket's path has at most {} bytes; choose a shorter folder",
                  address.to_string(), kUnixPathBytesMax);
   }
   sockaddr_un raw{};
@@ -201,8 +209,8 @@ Result<sockaddr_un> unix_address(const NetAddress& address) {
   return raw;
 }
 
-// A blocking socket with SO_SNDTIMEO, because a non-blocking connect to a full backlog fails with EAGAIN and gives
-// nothing to poll for. `timeout` 0: none.
+// A blocking socket with SO_SNDTIMEO, because a non-blocking connect to a full backlog fails with
+// EAGAIN and gives nothing to poll for. `timeout` 0: none.
 Result<UniqueFd> connect_unix(const NetAddress& address, milliseconds timeout) {
   TRY_ASSIGN(const sockaddr_un raw, unix_address(address));
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -221,7 +229,8 @@ Result<UniqueFd> connect_unix(const NetAddress& address, milliseconds timeout) {
 Status replace_stale_socket(const NetAddress& address) {
   const char* path = address.path_or_host.c_str();
   struct stat st {};
-  if (::lstat(path, &st) < 0) return errno == ENOENT ? Status() : failed("listen at", address, errno);
+  if (::lstat(path, &st) < 0)
+    return errno == ENOENT ? Status() : failed("listen at", address, errno);
   if (!S_ISSOCK(st.st_mode)) {
     return error(EADDRINUSE, "{} exists and is not a socket; move it away or choose another path",
                  address.path_or_host);
@@ -229,7 +238,8 @@ Status replace_stale_socket(const NetAddress& address) {
   constexpr milliseconds kAnswerWait{1000};  // one whose backlog is full for so long is alive too
   const auto answer = connect_unix(address, kAnswerWait);
   if (answer.code() == ECONNREFUSED || answer.code() == ENOENT) {
-    if (::unlink(path) < 0 && errno != ENOENT) return failed("remove the stale socket", address, errno);
+    if (::unlink(path) < 0 && errno != ENOENT)
+      return failed("remove the stale socket", address, errno);
     return {};
   }
   if (answer.ok() || answer.code() == ETIMEDOUT) {
@@ -240,9 +250,11 @@ Status replace_stale_socket(const NetAddress& address) {
 
 Result<std::unique_ptr<Listener>> listen_unix(const NetAddress& address) {
   TRY_ASSIGN(const sockaddr_un raw, unix_address(address));
-  // Two processes that both found the file stale would each remove the other's new one: the folder's flock lets one
-  // at a time look, bind and listen (a bound socket answers only once it listens).
-  const UniqueFd folder(::open(parent_of(address.path_or_host).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Two processes that both found the file stale would each remove the other's new one: the
+  // folder's flock lets one at a time look, bind and listen (a bound socket answers only once it
+  // listens).
+  const UniqueFd folder(
+      ::open(parent_of(address.path_or_host).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return failed("open the folder of", address, errno);
   while (::flock(folder.get(), LOCK_EX) < 0) {
     if (errno != EINTR) return failed("lock the folder of", address, errno);
@@ -251,7 +263,8 @@ Result<std::unique_ptr<Listener>> listen_unix(const NetAddress& address) {
 
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return failed("listen at", address, errno);
-  // Linux gives the file the mode of the unbound socket: there is no moment when others could connect.
+  // Linux gives the file the mode of the unbound socket: there is no moment when others could
+  // connect.
   if (::fchmod(fd.get(), 0600) < 0) return failed("listen at", address, errno);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&raw), sizeof raw) < 0) {
     return failed("listen at", address, errno);
@@ -277,7 +290,8 @@ Result<Addresses> resolve(const NetAddress& address, int flags) {
   const int code = ::getaddrinfo(host, std::to_string(address.port).c_str(), &hints, &found);
   if (code == EAI_SYSTEM) return failed("resolve", address, errno);
   if (code != 0) {
-    return error(EHOSTUNREACH, "resolve {}: {}; check the name", address.to_string(), ::gai_strerror(code));
+    return error(EHOSTUNREACH, "resolve {}: {}; check the name", address.to_string(),
+                 ::gai_strerror(code));
   }
   return Addresses(found, ::freeaddrinfo);
 }
@@ -301,7 +315,8 @@ Result<uint16_t> bound_port(const UniqueFd& fd, const NetAddress& address) {
   if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&raw), &length) < 0) {
     return failed("listen at", address, errno);
   }
-  if (raw.ss_family == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&raw)->sin6_port);
+  if (raw.ss_family == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&raw)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&raw)->sin_port);
 }
 
@@ -324,7 +339,9 @@ Result<std::unique_ptr<Listener>> listen_tcp(NetAddress address) {
 
 Result<NetAddress> parse_tcp(std::string_view text, std::string_view rest) {
   const auto malformed = [&] {
-    return error(EINVAL, "address '{}': write tcp:HOST:PORT with a port of 0 to 65535, an IPv6 host in []", text);
+    return error(EINVAL,
+                 "address '{}': write tcp:HOST:PORT with a port of 0 to 65535, an IPv6 host in []",
+                 text);
   };
   const size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos) return malformed();
@@ -347,7 +364,8 @@ Result<NetAddress> parse_tcp(std::string_view text, std::string_view rest) {
 
 Result<NetAddress> NetAddress::parse(std::string_view text) {
   if (text.starts_with("tcp:")) return parse_tcp(text, text.substr(4));
-  if (!text.starts_with("unix:")) return error(EINVAL, "address '{}': write unix:PATH or tcp:HOST:PORT", text);
+  if (!text.starts_with("unix:"))
+    return error(EINVAL, "address '{}': write unix:PATH or tcp:HOST:PORT", text);
   const std::string_view path = text.substr(5);
   if (path.empty() || path.find('\0') != std::string_view::npos) {
     return error(EINVAL, "address '{}': write unix:PATH, with a path", text);
@@ -373,7 +391,9 @@ Status Connection::read_all(MutableBytes into, milliseconds timeout) {
       left = std::max(std::chrono::ceil<milliseconds>(rest), milliseconds(1));
     }
     TRY_ASSIGN(const size_t n, read(into, left));
-    if (n == 0) return error(ECONNRESET, "the peer closed the connection {} bytes before the end", into.size());
+    if (n == 0)
+      return error(ECONNRESET, "the peer closed the connection {} bytes before the end",
+                   into.size());
     into = into.subspan(n);
   }
   return {};
@@ -383,10 +403,12 @@ Result<std::unique_ptr<Listener>> RealNet::listen(const NetAddress& address) {
   return address.is_unix ? listen_unix(address) : listen_tcp(address);
 }
 
-Result<std::unique_ptr<Connection>> RealNet::connect(const NetAddress& address, milliseconds timeout) {
+Result<std::unique_ptr<Connection>> RealNet::connect(const NetAddress& address,
+                                                     milliseconds timeout) {
   if (address.is_unix) {
     TRY_ASSIGN(UniqueFd fd, connect_unix(address, std::max(timeout, milliseconds::zero())));
-    return make_connection(std::move(fd), address);  // its calls pass MSG_DONTWAIT, so blocking mode does not matter
+    return make_connection(
+        std::move(fd), address);  // its calls pass MSG_DONTWAIT, so blocking mode does not matter
   }
   TRY_ASSIGN(const Addresses found, resolve(address, 0));
   const Deadline deadline = deadline_after(timeout);

@@ -56,14 +56,15 @@ class NetTest : public ::testing::Test {
 };
 
 TEST(NetAddress, text_and_back) {
-  for (const char* text : {"unix:/run/s", "unix:relative", "tcp:localhost:80", "tcp:[::1]:65535", "tcp::0"}) {
+  for (const char* text :
+       {"unix:/run/s", "unix:relative", "tcp:localhost:80", "tcp:[::1]:65535", "tcp::0"}) {
     EXPECT_EQ(NetAddress::parse(text).value().to_string(), text);
   }
 }
 
 TEST(NetAddress, nonsense_is_refused) {
-  for (const char* text : {"", "unix:", "tcp:", "tcp:host", "tcp:host:", "tcp:host:65536", "tcp:host:-1",
-                           "tcp:host:80x", "tcp:::1:80", "http://x", "/run/s"}) {
+  for (const char* text : {"", "unix:", "tcp:", "tcp:host", "tcp:host:", "tcp:host:65536",
+                           "tcp:host:-1", "tcp:host:80x", "tcp:::1:80", "http://x", "/run/s"}) {
     EXPECT_EQ(NetAddress::parse(text).code(), EINVAL) << text;
   }
 }

@@ -1,5 +1,5 @@
-// RealFs: LocalFs by system calls. Every descriptor is close-on-exec; every error names the path and, where there is
-// something to do about it, what.
+// RealFs: LocalFs by system calls. Every descriptor is close-on-exec; every error names the path
+// and, where there is something to do about it, what.
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -30,25 +30,34 @@ constexpr size_t kSpansPerCall = IOV_MAX;  // 1024 on Linux
 const char* advice(int code) {
   switch (code) {
     case ENOSPC:
-    case EDQUOT: return "; free space there or use another disk";
+    case EDQUOT:
+      return "; free space there or use another disk";
     case EACCES:
-    case EPERM: return "; check its permissions and the user this process runs as";
-    case EROFS: return "; the file system is mounted read-only";
-    case EMFILE: return "; raise this process's limit of open files (ulimit -n)";
-    case ENFILE: return "; raise the machine's limit of open files (fs.file-max)";
-    case EIO: return "; the disk failed, see the kernel log";
-    case EOPNOTSUPP: return "; its file system cannot do that, use ext4, xfs or btrfs";
-    default: return "";
+    case EPERM:
+      return "; check its permissions and the user this process runs as";
+    case EROFS:
+      return "; the file system is mounted read-only";
+    case EMFILE:
+      return "; raise this process's limit of open files (ulimit -n)";
+    case ENFILE:
+      return "; raise the machine's limit of open files (fs.file-max)";
+    case EIO:
+      return "; the disk failed, see the kernel log";
+    case EOPNOTSUPP:
+      return "; its file system cannot do that, use ext4, xfs or btrfs";
+    default:
+      return "";
   }
 }
 
 // The error of the call that just set errno.
-Error failed(const char* what, const Path& path, const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+Error failed(const char* what, const Path& path, const char* file = __builtin_FILE(),
+             int line = __builtin_LINE()) {
   const int code = errno;
   const char* description = strerrordesc_np(code);
   return Error(code,
-               fmt::format("{} {}: {}{}", what, path, description != nullptr ? description : "unknown error",
-                           advice(code)),
+               fmt::format("{} {}: {}{}", what, path,
+                           description != nullptr ? description : "unknown error", advice(code)),
                file, line);
 }
 
@@ -65,7 +74,8 @@ constexpr size_t kDirectAlignment = 4096;
 
 class RealFile final : public File {
  public:
-  RealFile(UniqueFd fd, Path path, bool direct) : fd_(std::move(fd)), path_(std::move(path)), direct_(direct) {}
+  RealFile(UniqueFd fd, Path path, bool direct)
+      : fd_(std::move(fd)), path_(std::move(path)), direct_(direct) {}
 
   Result<size_t> read_at(uint64_t offset, MutableBytes into) override;
   Status write_at(uint64_t offset, ByteView bytes) override;
@@ -78,7 +88,9 @@ class RealFile final : public File {
   }
   Result<uint64_t> size() const override;
   Status truncate(uint64_t size) override;
-  Status allocate(uint64_t offset, uint64_t length) override { return reserve("allocate in", 0, offset, length); }
+  Status allocate(uint64_t offset, uint64_t length) override {
+    return reserve("allocate in", 0, offset, length);
+  }
   Status punch(uint64_t offset, uint64_t length) override {
     return reserve("punch a hole in", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
   }
@@ -95,13 +107,15 @@ class RealFile final : public File {
   std::atomic<bool> sync_failed_ = false;
 };
 
-// Checked by us, so that a caller who breaks the rule learns it on every file system, not only where O_DIRECT works.
+// Checked by us, so that a caller who breaks the rule learns it on every file system, not only
+// where O_DIRECT works.
 Status RealFile::check_aligned(uint64_t offset, const void* memory, size_t length) const {
   if (!direct_) return {};
   const uint64_t all = offset | length | reinterpret_cast<uintptr_t>(memory);
   if (all % kDirectAlignment == 0) return {};
-  return error(EINVAL, "{}: direct access at {} of {} bytes is not aligned to {} bytes in file and memory", path_,
-               offset, length, kDirectAlignment);
+  return error(EINVAL,
+               "{}: direct access at {} of {} bytes is not aligned to {} bytes in file and memory",
+               path_, offset, length, kDirectAlignment);
 }
 
 Result<size_t> RealFile::read_at(uint64_t offset, MutableBytes into) {
@@ -109,11 +123,13 @@ Result<size_t> RealFile::read_at(uint64_t offset, MutableBytes into) {
   size_t done = 0;
   while (done < into.size()) {
     const ssize_t n = retry_interrupted([&] {
-      return ::pread(fd_.get(), into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+      return ::pread(fd_.get(), into.data() + done, into.size() - done,
+                     static_cast<off_t>(offset + done));
     });
     if (n < 0) return failed("read", path_);
     done += static_cast<size_t>(n);
-    // A direct read that stops off the grid stopped at the end; asking again from there would be EINVAL.
+    // A direct read that stops off the grid stopped at the end; asking again from there would be
+    // EINVAL.
     if (n == 0 || (direct_ && done % kDirectAlignment != 0)) break;
   }
   return done;
@@ -122,8 +138,9 @@ Result<size_t> RealFile::read_at(uint64_t offset, MutableBytes into) {
 Status RealFile::write_at(uint64_t offset, ByteView bytes) {
   TRY(check_aligned(offset, bytes.data(), bytes.size()));
   while (!bytes.empty()) {
-    const ssize_t n = retry_interrupted(
-        [&] { return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    const ssize_t n = retry_interrupted([&] {
+      return ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    });
     if (n < 0) return failed("write", path_);
     if (n == 0) return error(EIO, "write {}: the kernel took no byte at offset {}", path_, offset);
     bytes = bytes.subspan(static_cast<size_t>(n));
@@ -155,7 +172,8 @@ Status RealFile::write_spans_at(uint64_t offset, std::span<const ByteView> spans
 Status RealFile::write_vectors(uint64_t offset, std::span<iovec> vectors) {
   while (!vectors.empty()) {
     const ssize_t n = retry_interrupted([&] {
-      return ::pwritev(fd_.get(), vectors.data(), static_cast<int>(vectors.size()), static_cast<off_t>(offset));
+      return ::pwritev(fd_.get(), vectors.data(), static_cast<int>(vectors.size()),
+                       static_cast<off_t>(offset));
     });
     if (n < 0) return failed("write", path_);
     if (n == 0) return error(EIO, "write {}: the kernel took no byte at offset {}", path_, offset);
@@ -173,15 +191,16 @@ Status RealFile::write_vectors(uint64_t offset, std::span<iovec> vectors) {
   return {};
 }
 
-// A failed sync may have dropped the dirty pages, and the kernel reports that once: a second call could succeed
-// without the bytes. So failure sticks to the handle.
+// A failed sync may have dropped the dirty pages, and the kernel reports that once: a second call
+// could succeed without the bytes. So failure sticks to the handle.
 Status RealFile::synced(int result) {
   if (result < 0) {
     sync_failed_ = true;
     return failed("sync", path_);
   }
   if (sync_failed_) {
-    return error(EIO, "sync {}: an earlier sync failed, what was written before it may be lost", path_);
+    return error(EIO, "sync {}: an earlier sync failed, what was written before it may be lost",
+                 path_);
   }
   return {};
 }
@@ -219,13 +238,20 @@ class RealLock final : public FileLock {
 
 int open_flags(OpenMode mode) {
   switch (mode) {
-    case OpenMode::kRead: return O_RDONLY;
-    case OpenMode::kReadWrite: return O_RDWR;
-    case OpenMode::kCreate: return O_RDWR | O_CREAT;
-    case OpenMode::kCreateExclusive: return O_RDWR | O_CREAT | O_EXCL;
-    case OpenMode::kTruncate: return O_RDWR | O_CREAT | O_TRUNC;
-    case OpenMode::kReadDirect: return O_RDONLY | O_DIRECT;
-    case OpenMode::kReadWriteDirect: return O_RDWR | O_CREAT | O_DIRECT;
+    case OpenMode::kRead:
+      return O_RDONLY;
+    case OpenMode::kReadWrite:
+      return O_RDWR;
+    case OpenMode::kCreate:
+      return O_RDWR | O_CREAT;
+    case OpenMode::kCreateExclusive:
+      return O_RDWR | O_CREAT | O_EXCL;
+    case OpenMode::kTruncate:
+      return O_RDWR | O_CREAT | O_TRUNC;
+    case OpenMode::kReadDirect:
+      return O_RDONLY | O_DIRECT;
+    case OpenMode::kReadWriteDirect:
+      return O_RDWR | O_CREAT | O_DIRECT;
   }
   return O_RDONLY;
 }
@@ -268,22 +294,26 @@ Status RealFs::remove_dir(const Path& path) {
 }
 
 Status RealFs::rename(const Path& from, const Path& to) {
-  if (::rename(from.c_str(), to.c_str()) < 0) return failed("rename", fmt::format("{} to {}", from, to));
+  if (::rename(from.c_str(), to.c_str()) < 0)
+    return failed("rename", fmt::format("{} to {}", from, to));
   return {};
 }
 
 Status RealFs::link(const Path& from, const Path& to) {
-  if (::link(from.c_str(), to.c_str()) < 0) return failed("link", fmt::format("{} to {}", from, to));
+  if (::link(from.c_str(), to.c_str()) < 0)
+    return failed("link", fmt::format("{} to {}", from, to));
   return {};
 }
 
 Result<std::vector<std::string>> RealFs::list(const Path& folder) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(folder.c_str()), ::closedir);  // close-on-exec by glibc
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(folder.c_str()),
+                                                   ::closedir);  // close-on-exec by glibc
   if (stream == nullptr) return failed("list", folder);
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
-    const dirent* entry = ::readdir(stream.get());  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
+    const dirent* entry =
+        ::readdir(stream.get());  // NOLINT(concurrency-mt-unsafe): the stream is ours alone
     if (entry == nullptr) break;
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
@@ -308,13 +338,15 @@ Result<FileInfo> RealFs::stat(const Path& path) {
 Status RealFs::sync_dir(const Path& folder) {
   const UniqueFd fd(open_retrying(folder, O_RDONLY | O_DIRECTORY));
   if (!fd.valid()) return failed("open the directory", folder);
-  if (retry_interrupted([&] { return ::fsync(fd.get()); }) < 0) return failed("sync the directory", folder);
+  if (retry_interrupted([&] { return ::fsync(fd.get()); }) < 0)
+    return failed("sync the directory", folder);
   return {};
 }
 
 Result<DiskSpace> RealFs::space(const Path& path) {
   struct statvfs st {};
-  if (retry_interrupted([&] { return ::statvfs(path.c_str(), &st); }) < 0) return failed("statvfs", path);
+  if (retry_interrupted([&] { return ::statvfs(path.c_str(), &st); }) < 0)
+    return failed("statvfs", path);
   const uint64_t unit = st.f_frsize;
   return DiskSpace{unit * st.f_blocks, unit * st.f_bavail};
 }
@@ -322,14 +354,15 @@ Result<DiskSpace> RealFs::space(const Path& path) {
 Result<std::unique_ptr<FileLock>> RealFs::lock(const Path& path) {
   UniqueFd fd(open_retrying(path, O_RDWR | O_CREAT));
   if (!fd.valid()) return failed("open", path);
-  // An OFD lock, because a plain POSIX lock would be lost when any other descriptor of the file is closed, and would
-  // not exclude a second holder in this process.
+  // An OFD lock, because a plain POSIX lock would be lost when any other descriptor of the file is
+  // closed, and would not exclude a second holder in this process.
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   if (::fcntl(fd.get(), F_OFD_SETLK, &whole) < 0) {
     if (errno != EAGAIN && errno != EACCES) return failed("lock", path);
-    return error(EWOULDBLOCK, "another process holds the lock on {}; stop it or use another folder", path);
+    return error(EWOULDBLOCK, "another process holds the lock on {}; stop it or use another folder",
+                 path);
   }
   return std::unique_ptr<FileLock>(std::make_unique<RealLock>(std::move(fd)));
 }

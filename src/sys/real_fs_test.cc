@@ -1,4 +1,5 @@
-// What only the real file system can show. What it shares with its twins: sim/local_fs_contract_test.cc.
+// What only the real file system can show. What it shares with its twins:
+// sim/local_fs_contract_test.cc.
 #include <dirent.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
