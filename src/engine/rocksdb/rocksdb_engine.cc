@@ -321,7 +321,9 @@ Status RocksdbEngine::ingest(const std::vector<Item>& items) {
   TRY(check_absent(db_, folder_, items));
   // What was committed before must not be missing after a power cut that leaves this.
   TRY(sync());
-  return files.move_into(db_);
+  const Status moved = files.move_into(db_);
+  if (!moved.ok() && !moved.error().is(ENOSPC)) break_down(moved.error().text());
+  return moved;
 }
 
 Result<uint64_t> RocksdbEngine::disk_bytes() {
