@@ -23,7 +23,7 @@ class SstFiles {
   SstFiles& operator=(SstFiles&&) = delete;
   ~SstFiles();  // removes what was not moved
 
-  // All tables become part of `db`, durably, or none.
+  // All tables become part of `db`, durably. After an error nobody can tell which did.
   Status move_into(rocksdb::DB& db);
 
  private:
@@ -33,6 +33,7 @@ class SstFiles {
   LocalFs& fs_;
   const Path folder_;
   std::vector<Path> paths_;
+  std::vector<std::string> edges_;  // the first and the last key of each table
 };
 
 // EEXIST when `db` has one of the keys.

@@ -4,6 +4,7 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 
 #include "engine/rocksdb/log_end.h"
@@ -195,12 +196,13 @@ class WritableFile final : public rocksdb::FSWritableFile {
 class ManifestFile final : public rocksdb::FSWritableFile {
  public:
   ManifestFile(std::string path, std::unique_ptr<File> file, const FileOptions& options,
-               uint64_t size, ManifestRedo& redo)
+               uint64_t size, ManifestRedo& redo, std::atomic<bool>& undecided)
       : FSWritableFile(options),
         path_(std::move(path)),
         file_(std::move(file)),
         durable_size_(size),
-        redo_(redo) {}
+        redo_(redo),
+        undecided_(undecided) {}
 
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
@@ -224,13 +226,28 @@ class ManifestFile final : public rocksdb::FSWritableFile {
  private:
   Status write_pending() {
     if (pending_.empty()) return {};
+    const Status status = write_through();
+    if (status.ok()) {
+      durable_size_ += pending_.size();
+    } else if (durable_size_ > 0 && !undo().ok()) {
+      undecided_ = true;
+    }
+    pending_.clear();  // RocksDB is told once and does not try again
+    return status;
+  }
+
+  Status write_through() {
     // A new MANIFEST counts only when CURRENT names it, which is after its first sync.
     if (durable_size_ > 0) TRY(redo_.note(base_name(path_), durable_size_, pending_));
     TRY(file_->write_at(durable_size_, as_bytes(pending_)));
+    return file_->sync_data();
+  }
+
+  // RocksDB takes a failed edit for one that did not happen and removes the files it was about.
+  Status undo() {
+    TRY(file_->truncate(durable_size_));
     TRY(file_->sync_data());
-    durable_size_ += pending_.size();
-    pending_.clear();
-    return {};
+    return redo_.revoke();
   }
 
   const std::string path_;
@@ -238,6 +255,7 @@ class ManifestFile final : public rocksdb::FSWritableFile {
   uint64_t durable_size_;
   std::string pending_;
   ManifestRedo& redo_;
+  std::atomic<bool>& undecided_;
 };
 
 class Directory final : public rocksdb::FSDirectory {
@@ -324,6 +342,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   }
 
   IOStatus DeleteFile(const std::string& path, const IOOptions&, IODebugContext*) override {
+    if (undecided_) return IOStatus::IOError(path, "kept until the database is opened again");
     return to_rocksdb(fs_.remove(path), path);
   }
 
@@ -437,7 +456,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
                          uint64_t size, std::unique_ptr<rocksdb::FSWritableFile>* result) {
     if (is_manifest(base_name(path))) {
       if (redo_ == nullptr) redo_ = std::make_unique<ManifestRedo>(fs_, parent_of(path));
-      return open<ManifestFile>(path, mode, result, options, size, *redo_);
+      return open<ManifestFile>(path, mode, result, options, size, *redo_, undecided_);
     }
     LogOrder* order = is_log(path) ? &log_order_ : nullptr;
     return open<WritableFile>(path, mode, result, options, size, order);
@@ -446,6 +465,9 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   LocalFs& fs_;
   LogOrder log_order_;
   std::unique_ptr<ManifestRedo> redo_;
+  // An edit of the MANIFEST failed and could not be taken back: the next open may find it done, and then needs the
+  // files before and after it. Nothing is removed until then.
+  std::atomic<bool> undecided_ = false;
 };
 
 }  // namespace

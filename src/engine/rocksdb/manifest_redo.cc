@@ -53,6 +53,12 @@ Status ManifestRedo::note(std::string_view name, uint64_t offset, std::string_vi
   return file_->sync_data();
 }
 
+Status ManifestRedo::revoke() {
+  if (file_ == nullptr) return {};
+  TRY(file_->write_at(0, as_bytes(std::string(kFirstLine.size(), '\0'))));
+  return file_->sync_data();
+}
+
 Status ManifestRedo::apply(LocalFs& fs, const Path& folder) {
   const Result<std::string> all = read_file(fs, join(folder, kFile), kBytesMax);
   if (!all.ok()) return all.error().is(ENOENT) ? Status() : Status(all.error());

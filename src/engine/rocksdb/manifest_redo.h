@@ -30,6 +30,9 @@ class ManifestRedo {
   // number of pieces, until the next call.
   Status note(std::string_view name, uint64_t offset, std::string_view bytes);
 
+  // Takes the last note back, durably: it will not be applied. Fine when there was none.
+  Status revoke();
+
   // Writes what was noted last to where it belongs, durably. Nothing to do when there is no valid note or its file is
   // gone. REQUIRES that nobody has the database open.
   static Status apply(LocalFs& fs, const Path& folder);

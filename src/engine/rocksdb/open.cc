@@ -126,7 +126,8 @@ Result<Database> open_database(LocalFs& fs, const Path& folder, const RocksdbOpt
   TRY(prepare_folder(fs, folder, options));
   Database database;
   database.env = env != nullptr ? std::move(env) : make_rocksdb_env(fs);
-  rocksdb::Options settings = database_options(options, database.env.get());
+  database.full = std::make_shared<std::atomic<bool>>(false);
+  rocksdb::Options settings = database_options(options, database.env.get(), database.full);
   rocksdb::DB* db = nullptr;
   rocksdb::Status status;
   if (options.read_only) {

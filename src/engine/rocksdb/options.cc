@@ -12,6 +12,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
@@ -54,6 +55,22 @@ class ForwardedLog final : public rocksdb::Logger {
   }
 };
 
+// RocksDB would poll every 5 s for space; the engine itself resumes it, at the first commit that finds room.
+class SpaceListener final : public rocksdb::EventListener {
+ public:
+  explicit SpaceListener(std::shared_ptr<std::atomic<bool>> full) : full_(std::move(full)) {}
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsNoSpace()) *full_ = true;
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* automatic) override {
+    *automatic = false;
+  }
+
+ private:
+  const std::shared_ptr<std::atomic<bool>> full_;  // with the engine
+};
+
 rocksdb::BlockBasedTableOptions table_options(const RocksdbOptions& wanted) {
   rocksdb::BlockBasedTableOptions table;
   table.block_size = kBlockBytesOnDisk;
@@ -80,8 +97,10 @@ rocksdb::BlockBasedTableOptions table_options(const RocksdbOptions& wanted) {
 
 }  // namespace
 
-rocksdb::Options database_options(const RocksdbOptions& wanted, rocksdb::Env* env) {
+rocksdb::Options database_options(const RocksdbOptions& wanted, rocksdb::Env* env,
+                                  std::shared_ptr<std::atomic<bool>> full) {
   rocksdb::Options options;
+  options.listeners.push_back(std::make_shared<SpaceListener>(std::move(full)));
   options.env = env;
   options.create_if_missing = wanted.create_if_missing;
   options.merge_operator = make_counter_merge();

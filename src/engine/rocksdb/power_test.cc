@@ -2,16 +2,12 @@
 // a random change; after each cut the folder opens without help and holds a prefix of the commits, at least up to the
 // last sync.
 #include <gtest/gtest.h>
-#include <rocksdb/env.h>
-#include <rocksdb/system_clock.h>
 
-#include <algorithm>
 #include <iostream>
 
 #include "base/log.h"
 #include "engine/contract/history.h"
-#include "engine/rocksdb/database.h"
-#include "engine/rocksdb/local_env.h"
+#include "engine/rocksdb/hasty_env.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "sim/seeded_random.h"
 #include "sim/sim_fs.h"
@@ -19,33 +15,9 @@
 namespace shoal::engine {
 namespace {
 
-constexpr const char* kFolder = "/state/db";
 // Small enough that memtables switch, tables are written and compacted and logs removed within one life.
 constexpr RocksdbOptions kSmall{
     .create_if_missing = true, .block_cache_bytes = 1 << 20, .write_buffer_bytes = 0};
-
-// RocksDB sleeps for a second after a failed flush or compaction; here every life ends with one.
-class HastyClock final : public rocksdb::SystemClockWrapper {
- public:
-  using SystemClockWrapper::SystemClockWrapper;
-  const char* Name() const override { return "HastyClock"; }
-  void SleepForMicroseconds(int micros) override {
-    target_->SleepForMicroseconds(std::min(micros, 1'000));
-  }
-};
-
-class HastyEnv final : public rocksdb::EnvWrapper {
- public:
-  explicit HastyEnv(std::unique_ptr<rocksdb::Env> target)
-      : EnvWrapper(std::move(target)) {
-    system_clock_ = std::make_shared<HastyClock>(system_clock_);
-  }
-  const char* Name() const override { return "HastyEnv"; }
-};
-
-Result<std::unique_ptr<KvEngine>> open_small(LocalFs& fs) {
-  return open_rocksdb_on(fs, kFolder, kSmall, std::make_unique<HastyEnv>(make_rocksdb_env(fs)));
-}
 
 struct Outcome {
   uint64_t cuts = 0;
@@ -56,7 +28,7 @@ struct Outcome {
 // One life: open, verify, work until the power goes (or until `steps` are done).
 void live(sim::SimFs& fs, sim::SeededRandom& random, History& history, Outcome& outcome) {
   const uint64_t attempted_before = history.attempted();
-  Result<std::unique_ptr<KvEngine>> engine = open_small(fs);
+  Result<std::unique_ptr<KvEngine>> engine = open_hastily(fs, kSmall);
   if (!engine.ok()) {
     ASSERT_TRUE(fs.power_is_cut()) << engine.error().to_string();
     return;
@@ -75,7 +47,7 @@ void live(sim::SimFs& fs, sim::SeededRandom& random, History& history, Outcome& 
 
 void verify_after_cut(sim::SimFs& fs, History& history, Outcome& outcome) {
   const uint64_t attempted = history.attempted();
-  Result<std::unique_ptr<KvEngine>> engine = open_small(fs);
+  Result<std::unique_ptr<KvEngine>> engine = open_hastily(fs, kSmall);
   ASSERT_TRUE(engine.ok()) << engine.error().to_string();
   history.verify(**engine);
   ++outcome.cuts;
@@ -127,7 +99,7 @@ TEST_F(RocksdbPowerTest, without_a_power_cut_every_commit_survives) {
   sim::SimFs fs;
   History history;
   for (int life = 0; life < 5; ++life) {
-    const auto engine = open_small(fs).value();
+    const auto engine = open_hastily(fs, kSmall).value();
     history.verify(*engine, true);
     for (int i = 0; i < 150; ++i) ASSERT_TRUE(history.advance(*engine));
   }

@@ -86,7 +86,8 @@ class RocksdbEngine final : public KvEngine {
   Result<Item> item_at(const rocksdb::Iterator& at) const;
   Result<bool> holds(const Write& write) const;
   Result<CommitResult> write(const Batch& batch);
-  Status resume_if_full();
+  bool full() const { return database_.full->load(std::memory_order_relaxed); }
+  void resume_if_full();
   Status sync_log();
 
   LocalFs& fs_;
@@ -97,7 +98,6 @@ class RocksdbEngine final : public KvEngine {
   Latches latches_;
   GroupSync group_sync_;
   std::atomic<bool> broken_ = false;
-  std::atomic<bool> full_ = false;  // the last write found no space
   std::atomic<int> live_tokens_ = 0;
   Mutex resuming_;
 };
@@ -228,7 +228,7 @@ Result<CommitResult> RocksdbEngine::commit(const Batch& batch) {
   TRY(writable());
   TRY(check_batch(batch));
   if (batch.empty()) return CommitResult{};
-  TRY(resume_if_full());
+  if (full()) resume_if_full();
   const Latches::Held held = latches_.hold(batch.writes());
   CommitResult result;
   for (const Write& write : batch.writes()) {
@@ -273,32 +273,30 @@ Result<CommitResult> RocksdbEngine::write(const Batch& batch) {
     if (!added.ok()) return failed(added, "preparing a write for");
   }
   if (writes.Count() == 0) return CommitResult{};
-  const rocksdb::Status status = db_.Write(rocksdb::WriteOptions(), &writes);
+  rocksdb::WriteOptions options;
+  options.no_slowdown = full();  // without compaction it might be slowed down for ever
+  const rocksdb::Status status = db_.Write(options, &writes);
   if (status.ok()) [[likely]] return CommitResult{};
-  if (status.IsNoSpace()) {
-    full_ = true;
-    return failed(status, "writing to");
+  if (status.IsNoSpace() || status.IsIncomplete()) {
+    *database_.full = true;
+    return error(ENOSPC, "the disk of {} is full: {}; free space on it", folder_, status.ToString());
   }
   break_down(status.ToString());
   return CommitResult{CommitResult::Kind::kUnknown, {}};
 }
 
-// RocksDB refuses all writes after one found the disk full. There has to be room for its memtables before it is
-// worth another try.
-Status RocksdbEngine::resume_if_full() {
-  if (!full_.load(std::memory_order_relaxed)) [[likely]] return {};
+// RocksDB stops its work, and after a failed write all writes, until it is resumed. There has to be room for its
+// memtables before that is worth a try; what it allows without goes on.
+void RocksdbEngine::resume_if_full() {
   MutexLock lock(resuming_);
-  if (!full_) return {};
-  TRY_ASSIGN(const DiskSpace space, fs_.space(folder_));
-  const uint64_t needed = 2 * database_.options->write_buffer_size;
-  if (space.available_bytes < needed) {
-    return error(ENOSPC, "the disk of {} is full: {} bytes available, {} needed; free space on it",
-                 folder_, space.available_bytes, needed);
-  }
+  if (!full()) return;
+  const Result<DiskSpace> space = fs_.space(folder_);
+  if (!space.ok() || space->available_bytes < 2 * database_.options->write_buffer_size) return;
+  *database_.full = false;  // before, so that a new error is not overlooked
   const rocksdb::Status status = db_.Resume();
-  if (!status.ok()) return failed(status, "resuming writes to");
-  full_ = false;
-  return {};
+  if (status.ok()) return;
+  *database_.full = true;
+  log(LogLevel::kWarn, "{}: no resuming after the disk was full: {}", folder_, status.ToString());
 }
 
 Status RocksdbEngine::sync_log() {
@@ -323,7 +321,9 @@ Status RocksdbEngine::ingest(const std::vector<Item>& items) {
   TRY(check_absent(db_, folder_, items));
   // What was committed before must not be missing after a power cut that leaves this.
   TRY(sync());
-  return files.move_into(db_);
+  const Status moved = files.move_into(db_);
+  if (!moved.ok() && !moved.error().is(ENOSPC)) break_down(moved.error().text());
+  return moved;
 }
 
 Result<uint64_t> RocksdbEngine::disk_bytes() {
