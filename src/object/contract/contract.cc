@@ -46,7 +46,7 @@ std::vector<std::string> odd_keys(const ContractBucket& bucket, const std::strin
   std::vector<std::string> keys;
   for (const char* tail :
        {"a b", "a+b", "100%", "%41", "a%2Fb", "ümläut-€-日本", "quote'\"", "a&b=c?d#e", "semi;colon,at@", "~tilde*()!",
-        "<xml>&amp;", "back\\slash", "a.obj", "a.obj.obj", ".hidden", ".tmp-1-1", "trailing.", "tab\there", "x\x01y"}) {
+        "<xml>&amp;", "a.obj", "a.obj.obj", ".hidden", ".tmp-1-1", "trailing.", "tab\there", "x\x01y"}) {
     keys.push_back(prefix + tail);
   }
   // The longest key, in components that a file name can hold.
@@ -56,7 +56,7 @@ std::vector<std::string> odd_keys(const ContractBucket& bucket, const std::strin
   if (bucket.is_tree()) return keys;
   keys.push_back(prefix + std::string(300, 'L'));
   keys.push_back(prefix + std::string(bucket.key_bytes_max() - prefix.size(), '%'));
-  for (const char* tail : {"../x", "a//b", "./y", "slash/", "/lead", "..", "."}) keys.push_back(prefix + tail);
+  for (const char* tail : {"../x", "a//b", "back\\slash", "./y", "slash/", "/lead", "..", "."}) keys.push_back(prefix + tail);
   return keys;
 }
 

@@ -26,7 +26,7 @@ class ContractBucket {
   virtual bool reopen() { return false; }
   virtual bool has_if_none_match() const { return true; }
   // The server keeps keys as files in directories and shows it: components of more than 255 bytes are refused, a
-  // directory's keys are listed where its name sorts, and starting after a key skips the keys below it. Shoal's own
+  // backslash becomes a slash, a directory's keys are listed where its name sorts, and starting after a key skips the keys below it. Shoal's own
   // keys meet none of this; the suite leaves out just these keys.
   virtual bool is_tree() const { return false; }
   virtual size_t key_bytes_max() const { return kObjectKeyBytesMax; }  // less where the bucket's URL has a prefix

@@ -201,11 +201,9 @@ Result<HttpResponse> HttpTry::finish(int curl_code) {
       if (response_.status < 200) return error(EBADMSG, "the server answered with status {}", response_.status);
       return std::move(response_);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CONNECT_ERROR:
       return error(EPROTO, "{}", detail);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -216,6 +214,7 @@ Result<HttpResponse> HttpTry::finish(int curl_code) {
       if (overflow_) return error(EBADMSG, "the server sent more bytes than were asked for (status {})", response_.status);
       return error(ECONNRESET, "{}", detail);
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:  // no status line; ours is http(s) for sure
       return error(EBADMSG, "{}", detail);
     default:
       return error(ECONNRESET, "{}", detail);
