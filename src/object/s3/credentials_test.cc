@@ -26,7 +26,8 @@ class CredentialsTest : public testing::Test {
  protected:
   CredentialsTest() {
     const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/shoal-credentials-XXXXXX";
+    std::string pattern =
+        std::string(base != nullptr ? base : "/tmp") + "/shoal-credentials-XXXXXX";
     home = mkdtemp(pattern.data());
     variables = {{"HOME", home}, {"AWS_EC2_METADATA_DISABLED", "true"}};
   }
@@ -55,8 +56,8 @@ TEST_F(CredentialsTest, nothing_anywhere_names_every_place) {
   const auto none = make_credentials_chain(inputs());
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code(), EACCES);
-  for (const char* place : {"AWS_ACCESS_KEY_ID", "~/.aws/credentials", "AWS_WEB_IDENTITY_TOKEN_FILE",
-                            "AWS_CONTAINER_CREDENTIALS", "IMDSv2"}) {
+  for (const char* place : {"AWS_ACCESS_KEY_ID", "~/.aws/credentials",
+                            "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS", "IMDSv2"}) {
     EXPECT_NE(none.error().text().find(place), std::string::npos) << none.error().text();
   }
 }
@@ -73,9 +74,12 @@ TEST_F(CredentialsTest, the_environment_comes_first) {
 }
 
 TEST_F(CredentialsTest, profiles_are_read_from_both_files) {
-  write(".aws/credentials", "# c\n[other]\naws_access_key_id = no\n[work]\n aws_access_key_id=nested\n"
-                            "AWS_Access_Key_Id = AK \r\n");
-  write(".aws/config", "[default]\nregion=x\n[profile work]\naws_secret_access_key = S K=+/\naws_access_key_id=loses\n");
+  write(".aws/credentials",
+        "# c\n[other]\naws_access_key_id = no\n[work]\n aws_access_key_id=nested\n"
+        "AWS_Access_Key_Id = AK \r\n");
+  write(".aws/config",
+        "[default]\nregion=x\n[profile work]\naws_secret_access_key = S "
+        "K=+/\naws_access_key_id=loses\n");
   variables["AWS_PROFILE"] = "work";
   const Credentials credentials = source()->get().value();
   EXPECT_EQ(credentials.access_key, "AK");
@@ -90,11 +94,15 @@ TEST_F(CredentialsTest, web_identity_asks_sts_with_the_token) {
   TestRequest seen;
   TestHttpServer sts([&](const TestRequest& request) {
     seen = request;
-    return TestReply{200, {}, "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
-                              "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AK</AccessKeyId>"
-                              "<SecretAccessKey>SK</SecretAccessKey><SessionToken>T</SessionToken>"
-                              "<Expiration>2026-11-25T02:00:00Z</Expiration></Credentials>"
-                              "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>", {}};
+    return TestReply{
+        200,
+        {},
+        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
+        "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AK</AccessKeyId>"
+        "<SecretAccessKey>SK</SecretAccessKey><SessionToken>T</SessionToken>"
+        "<Expiration>2026-11-25T02:00:00Z</Expiration></Credentials>"
+        "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
+        {}};
   });
   write("token", "jwt.a+b/c=\n");
   variables["AWS_ROLE_ARN"] = "arn:aws:iam::1:role/r";
@@ -112,7 +120,11 @@ TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
   TestRequest seen;
   TestHttpServer service([&](const TestRequest& request) {
     seen = request;
-    return TestReply{200, {}, R"({"AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})", {}};
+    return TestReply{
+        200,
+        {},
+        R"({"AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})",
+        {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url() + "/creds";
   variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "Bearer x";
@@ -120,7 +132,8 @@ TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
   EXPECT_EQ(seen.path, "/creds");
   EXPECT_EQ(seen.header("authorization"), "Bearer x");
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://example.org/creds";
-  EXPECT_EQ(fetch_container(inputs()).code(), EACCES) << "a token must not travel in the clear to a stranger";
+  EXPECT_EQ(fetch_container(inputs()).code(), EACCES)
+      << "a token must not travel in the clear to a stranger";
 }
 
 TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
@@ -132,18 +145,25 @@ TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
     if (request.method == "PUT") return TestReply{200, {}, "session", {}};
     if (request.header("x-aws-ec2-metadata-token") != "session") return TestReply{401, {}, "", {}};
     if (request.path.ends_with("/")) return TestReply{200, {}, "my-role\n", {}};
-    return TestReply{200, {}, R"({"Code":"Success","AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})", {}};
+    return TestReply{
+        200,
+        {},
+        R"({"Code":"Success","AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})",
+        {}};
   });
   variables["AWS_EC2_METADATA_DISABLED"] = "";
   variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = imds.url();
   EXPECT_EQ(source()->get().value().access_key, "AK");
-  EXPECT_EQ(asked, (std::vector<std::string>{"PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/",
-                                             "GET /latest/meta-data/iam/security-credentials/my-role"}));
+  EXPECT_EQ(asked, (std::vector<std::string>{
+                       "PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/",
+                       "GET /latest/meta-data/iam/security-credentials/my-role"}));
 }
 
 TEST_F(CredentialsTest, a_service_that_is_silent_or_talks_nonsense_is_an_error_without_its_answer) {
   for (const Trick trick : {Trick::kSilence, Trick::kHangUp, Trick::kNonsense, Trick::kNone}) {
-    TestHttpServer service([&](const TestRequest&) { return TestReply{200, {}, "{\"AccessKeyId\":\"topsecret\"", trick}; });
+    TestHttpServer service([&](const TestRequest&) {
+      return TestReply{200, {}, "{\"AccessKeyId\":\"topsecret\"", trick};
+    });
     variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url();
     ChainInputs quick = inputs();
     quick.metadata_timeout = std::chrono::milliseconds(100);
@@ -153,14 +173,20 @@ TEST_F(CredentialsTest, a_service_that_is_silent_or_talks_nonsense_is_an_error_w
   }
 }
 
-TEST_F(CredentialsTest, they_are_renewed_at_80_percent_of_their_life_and_the_old_ones_bridge_an_outage) {
+TEST_F(CredentialsTest,
+       they_are_renewed_at_80_percent_of_their_life_and_the_old_ones_bridge_an_outage) {
   std::atomic<int> fetches{0};
   std::atomic<bool> down{false};
   TestHttpServer service([&](const TestRequest&) {
     ++fetches;
     if (down) return TestReply{500, {}, "", {}};
-    return TestReply{200, {}, fmt::format(R"({{"AccessKeyId":"AK{}","SecretAccessKey":"SK","Token":"T","Expiration":"{}"}})",
-                                          fetches.load(), fetches < 2 ? "2026-11-25T02:00:00Z" : "2026-11-25T03:00:00Z"), {}};
+    return TestReply{
+        200,
+        {},
+        fmt::format(
+            R"({{"AccessKeyId":"AK{}","SecretAccessKey":"SK","Token":"T","Expiration":"{}"}})",
+            fetches.load(), fetches < 2 ? "2026-11-25T02:00:00Z" : "2026-11-25T03:00:00Z"),
+        {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url();
   const auto credentials = source();

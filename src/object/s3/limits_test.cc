@@ -64,11 +64,12 @@ TEST(Window, stays_between_one_and_its_limit) {
 }
 
 TEST(Xml, malformed_and_foreign_documents_are_ebadmsg) {
-  for (const char* body : {"", "garbage", "<a>", "<Error/>", "<ListBucketResult/>",
-                           "<ListBucketResult><IsTruncated>maybe</IsTruncated></ListBucketResult>",
-                           "<ListBucketResult><IsTruncated>false</IsTruncated><Contents/></ListBucketResult>",
-                           "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>-1</Size>"
-                           "</Contents></ListBucketResult>"}) {
+  for (const char* body :
+       {"", "garbage", "<a>", "<Error/>", "<ListBucketResult/>",
+        "<ListBucketResult><IsTruncated>maybe</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents/></ListBucketResult>",
+        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>-1</Size>"
+        "</Contents></ListBucketResult>"}) {
     EXPECT_EQ(parse_list_xml(body).code(), EBADMSG) << body;
   }
   EXPECT_EQ(parse_upload_id_xml("<InitiateMultipartUploadResult/>").code(), EBADMSG);
@@ -78,9 +79,12 @@ TEST(Xml, malformed_and_foreign_documents_are_ebadmsg) {
 }
 
 TEST(Xml, keys_are_decoded_only_when_the_page_says_so) {
-  const std::string start = "<ListBucketResult>", end =
-      "<IsTruncated>false</IsTruncated><Contents><Key>a%2Bb+c</Key><Size>7</Size><ETag>&quot;e&quot;</ETag>"
-      "<LastModified>2026-11-25T01:02:03.004Z</LastModified></Contents></ListBucketResult>";
+  const std::string
+      start = "<ListBucketResult>",
+      end =
+          "<IsTruncated>false</IsTruncated><Contents><Key>a%2Bb+c</Key><Size>7</"
+          "Size><ETag>&quot;e&quot;</ETag>"
+          "<LastModified>2026-11-25T01:02:03.004Z</LastModified></Contents></ListBucketResult>";
   const ListXml plain = parse_list_xml(start + end).value();
   EXPECT_EQ(plain.objects[0].key, "a%2Bb+c");
   const ListXml encoded = parse_list_xml(start + "<EncodingType>url</EncodingType>" + end).value();
@@ -90,8 +94,10 @@ TEST(Xml, keys_are_decoded_only_when_the_page_says_so) {
 }
 
 TEST(Xml, what_xml_cannot_hold_is_recognised) {
-  for (const char* key : {"plain", "ümläut-€-日本-😀", "tab\t\n\r", "<&>\""}) EXPECT_TRUE(fits_xml(key)) << key;
-  for (const char* key : {"\x01", "\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf", "\xef\xbf\xbf", "\xf4\x90\x80\x80"}) {
+  for (const char* key : {"plain", "ümläut-€-日本-😀", "tab\t\n\r", "<&>\""})
+    EXPECT_TRUE(fits_xml(key)) << key;
+  for (const char* key :
+       {"\x01", "\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf", "\xef\xbf\xbf", "\xf4\x90\x80\x80"}) {
     EXPECT_FALSE(fits_xml(key));
   }
   EXPECT_NE(delete_xml({"a<b\n"}).find("<Key>a&lt;b&#xA;</Key>"), std::string::npos);

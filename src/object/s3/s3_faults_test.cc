@@ -23,8 +23,9 @@ class S3FaultsTest : public testing::Test {
   }
   void open() {
     const BucketUrl url = BucketUrl::parse("s3://bkt?endpoint=" + server.endpoint()).value();
-    store = open_s3_store(url, make_static_credentials({server.access_key(), server.secret_key(), "", {}}), clock,
-                          random, options)
+    store = open_s3_store(
+                url, make_static_credentials({server.access_key(), server.secret_key(), "", {}}),
+                clock, random, options)
                 .value();
   }
   // The first `n` requests get `reply`.
@@ -35,7 +36,9 @@ class S3FaultsTest : public testing::Test {
     });
   }
   static TestReply tricked(Trick trick) { return {200, {}, "", trick}; }
-  static CallOptions within(int deadline_ms) { return {milliseconds(deadline_ms), Priority::kForeground, false}; }
+  static CallOptions within(int deadline_ms) {
+    return {milliseconds(deadline_ms), Priority::kForeground, false};
+  }
 
   FakeS3 server;
   SystemClock clock;
@@ -46,9 +49,9 @@ class S3FaultsTest : public testing::Test {
 
 TEST_F(S3FaultsTest, transient_answers_are_retried_on_every_kind_of_call) {
   for (const TestReply& reply :
-       {FakeS3::error(500, "InternalError"), FakeS3::error(503, "SlowDown"), FakeS3::error(429, "TooManyRequests"),
-        FakeS3::error(400, "RequestTimeout"), TestReply{502, {}, "<html>", {}}, tricked(Trick::kHangUp),
-        tricked(Trick::kNonsense)}) {
+       {FakeS3::error(500, "InternalError"), FakeS3::error(503, "SlowDown"),
+        FakeS3::error(429, "TooManyRequests"), FakeS3::error(400, "RequestTimeout"),
+        TestReply{502, {}, "<html>", {}}, tricked(Trick::kHangUp), tricked(Trick::kNonsense)}) {
     const uint64_t before = store->counts().retries;
     first(1, reply);
     ASSERT_EQ(put_and_wait(*store, "k", as_bytes("0123456789")).code(), 0) << reply.status;
@@ -56,7 +59,8 @@ TEST_F(S3FaultsTest, transient_answers_are_retried_on_every_kind_of_call) {
     ASSERT_EQ(get_and_wait(*store, "k", 2, 3).value(), "234") << reply.status;
     first(1, reply);
     ASSERT_EQ(list_and_wait(*store, "").value().objects.size(), 1u) << reply.status;
-    // A kept connection that closed at once may be retried by the HTTP library, which is not counted here.
+    // A kept connection that closed at once may be retried by the HTTP library, which is not
+    // counted here.
     if (reply.trick == Trick::kNone) {
       EXPECT_EQ(store->counts().retries - before, 3u) << reply.status;
     }
@@ -68,12 +72,12 @@ TEST_F(S3FaultsTest, short_and_mismatching_bodies_are_never_delivered) {
   put_and_wait(*store, "k", as_bytes("0123456789")).value();
   const std::vector<std::function<void(TestReply&)>> spoilers{
       [](TestReply& r) { r.trick = Trick::kShort; },
-      [](TestReply& r) { r.body.resize(3); },                                      // a consistent length, but too little
+      [](TestReply& r) { r.body.resize(3); },  // a consistent length, but too little
       [](TestReply& r) { r.body += "more than was asked for"; },
-      [](TestReply& r) { r.headers.back().second = "bytes 0-4/10"; },              // somebody else's range
+      [](TestReply& r) { r.headers.back().second = "bytes 0-4/10"; },  // somebody else's range
       [](TestReply& r) { r.headers.back().second = "bytes 2-6/six"; },
       [](TestReply& r) { r.headers.pop_back(); },
-      [](TestReply& r) { r.status = 200; }};                                       // the range was ignored
+      [](TestReply& r) { r.status = 200; }};  // the range was ignored
   for (size_t i = 0; i < spoilers.size(); ++i) {
     int spoiled = 0;
     server.spoil([&](const TestRequest&, int, TestReply& reply) {
@@ -109,7 +113,8 @@ TEST_F(S3FaultsTest, garbage_xml_is_retried_and_then_an_error) {
   short_one.call = within(200);
   const Result<ListPage> page = list_and_wait(*store, "", short_one);
   EXPECT_EQ(page.code(), ETIMEDOUT);
-  EXPECT_NE(page.error().text().find("not a ListBucketResult"), std::string::npos) << page.error().text();
+  EXPECT_NE(page.error().text().find("not a ListBucketResult"), std::string::npos)
+      << page.error().text();
 }
 
 TEST_F(S3FaultsTest, an_outage_is_not_amplified_beyond_the_budget) {
@@ -169,14 +174,17 @@ TEST_F(S3FaultsTest, final_answers_are_not_retried_and_say_what_happened) {
 
 TEST_F(S3FaultsTest, an_error_inside_a_200_is_an_error) {
   const auto complete = [&](const std::string& key) {
-    const std::string upload =
-        wait_for<std::string>([&](Done<std::string> done) { store->upload_begin(key, {}, std::move(done)); }).value();
-    const UploadedPart part = wait_for<UploadedPart>([&](Done<UploadedPart> done) {
-                                store->upload_part(key, upload, 1, {as_bytes("x")}, {}, std::move(done));
-                              }).value();
+    const std::string upload = wait_for<std::string>([&](Done<std::string> done) {
+                                 store->upload_begin(key, {}, std::move(done));
+                               }).value();
+    const UploadedPart part =
+        wait_for<UploadedPart>([&](Done<UploadedPart> done) {
+          store->upload_part(key, upload, 1, {as_bytes("x")}, {}, std::move(done));
+        }).value();
     return std::function<Result<std::string>()>([=, this] {
-      return wait_for<std::string>(
-          [&](Done<std::string> done) { store->upload_complete(key, upload, {part}, {}, std::move(done)); });
+      return wait_for<std::string>([&](Done<std::string> done) {
+        store->upload_complete(key, upload, {part}, {}, std::move(done));
+      });
     });
   };
   auto transient = complete("a");
@@ -192,18 +200,21 @@ TEST_F(S3FaultsTest, an_error_inside_a_200_is_an_error) {
 }
 
 TEST_F(S3FaultsTest, a_completion_whose_answer_was_lost_is_found_to_have_happened) {
-  const std::string upload =
-      wait_for<std::string>([&](Done<std::string> done) { store->upload_begin("k", {}, std::move(done)); }).value();
-  const UploadedPart part = wait_for<UploadedPart>([&](Done<UploadedPart> done) {
-                              store->upload_part("k", upload, 1, {as_bytes("bytes")}, {}, std::move(done));
-                            }).value();
+  const std::string upload = wait_for<std::string>([&](Done<std::string> done) {
+                               store->upload_begin("k", {}, std::move(done));
+                             }).value();
+  const UploadedPart part =
+      wait_for<UploadedPart>([&](Done<UploadedPart> done) {
+        store->upload_part("k", upload, 1, {as_bytes("bytes")}, {}, std::move(done));
+      }).value();
   int spoiled = 0;
   server.spoil([&](const TestRequest& request, int, TestReply& reply) {
     if (request.method == "POST" && spoiled++ == 0) reply = FakeS3::error(500, "InternalError");
   });
   EXPECT_EQ(wait_for<std::string>([&](Done<std::string> done) {
               store->upload_complete("k", upload, {part}, {}, std::move(done));
-            }).code(), 0);
+            }).code(),
+            0);
   EXPECT_EQ(get_and_wait(*store, "k", 0, 9).value(), "bytes");
 }
 
@@ -228,7 +239,8 @@ class CountingCredentials final : public CredentialsSource {
  public:
   CountingCredentials(const FakeS3& server, int& expiries) : server_(server), expiries_(expiries) {}
   Result<Credentials> get() override {
-    return Credentials{server_.access_key(), server_.secret_key(), fmt::format("token-{}", expiries_), {}};
+    return Credentials{
+        server_.access_key(), server_.secret_key(), fmt::format("token-{}", expiries_), {}};
   }
   void expired() override { ++expiries_; }
 
@@ -240,9 +252,12 @@ class CountingCredentials final : public CredentialsSource {
 TEST_F(S3FaultsTest, an_expired_token_is_renewed_once) {
   int expiries = 0;
   const BucketUrl url = BucketUrl::parse("s3://bkt?endpoint=" + server.endpoint()).value();
-  store = open_s3_store(url, std::make_unique<CountingCredentials>(server, expiries), clock, random, options).value();
+  store = open_s3_store(url, std::make_unique<CountingCredentials>(server, expiries), clock, random,
+                        options)
+              .value();
   server.interfere([](const TestRequest& request, int) -> std::optional<TestReply> {
-    if (request.header("x-amz-security-token") == "token-0") return FakeS3::error(400, "ExpiredToken");
+    if (request.header("x-amz-security-token") == "token-0")
+      return FakeS3::error(400, "ExpiredToken");
     return std::nullopt;
   });
   EXPECT_EQ(put_and_wait(*store, "k", as_bytes("x")).code(), 0);
@@ -286,17 +301,21 @@ TEST_F(S3FaultsTest, destruction_cancels_what_is_under_way_and_what_waits) {
 
 TEST_F(S3FaultsTest, an_unreachable_endpoint_is_named) {
   const BucketUrl url = BucketUrl::parse("s3://bkt?endpoint=http://127.0.0.1:1").value();
-  auto nowhere = open_s3_store(url, make_static_credentials({"a", "b", "", {}}), clock, random, options).value();
+  auto nowhere =
+      open_s3_store(url, make_static_credentials({"a", "b", "", {}}), clock, random, options)
+          .value();
   const Result<ObjectInfo> head = head_and_wait(*nowhere, "k", within(100));
   EXPECT_EQ(head.code(), ETIMEDOUT);
   EXPECT_NE(head.error().text().find("127.0.0.1:1"), std::string::npos) << head.error().text();
 }
 
 TEST_F(S3FaultsTest, keys_that_could_not_be_removed_are_told) {
-  for (const char* key : {"a", "undeletable", "b"}) put_and_wait(*store, key, as_bytes("x")).value();
+  for (const char* key : {"a", "undeletable", "b"})
+    put_and_wait(*store, key, as_bytes("x")).value();
   EXPECT_EQ(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
               store->remove_many({"a", "undeletable", "b"}, {}, std::move(done));
-            }).value(), std::vector<std::string>{"undeletable"});
+            }).value(),
+            std::vector<std::string>{"undeletable"});
 }
 
 TEST_F(S3FaultsTest, foreground_goes_before_write_back_before_prefetch_before_background) {
