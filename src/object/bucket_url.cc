@@ -7,7 +7,8 @@ namespace shoal::object {
 namespace {
 
 constexpr std::string_view kForms =
-    "use file:///dir or s3://bucket[/prefix][?endpoint=http://host:port&region=us-east-1&style=path|virtual&ca=/file]";
+    "use file:///dir or "
+    "s3://bucket[/prefix][?endpoint=http://host:port&region=us-east-1&style=path|virtual&ca=/file]";
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -26,7 +27,8 @@ Result<std::string> percent_decoded(std::string_view text) {
     const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
     const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
     if (high < 0 || low < 0) {
-      return error(EINVAL, "bucket URL: \"{}\" has a % without two hex digits; write %25 for %", text);
+      return error(EINVAL, "bucket URL: \"{}\" has a % without two hex digits; write %25 for %",
+                   text);
     }
     out += static_cast<char>(high * 16 + low);
     i += 2;
@@ -64,7 +66,8 @@ Status check_bucket(std::string_view bucket) {
                       return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_';
                     });
   if (fits && bucket.front() != '.' && bucket.front() != '-') return {};
-  return error(EINVAL, "bucket URL: \"{}\" is no bucket name (3 or more of letters, digits, . - _)", bucket);
+  return error(EINVAL, "bucket URL: \"{}\" is no bucket name (3 or more of letters, digits, . - _)",
+               bucket);
 }
 
 Status check_endpoint(std::string_view endpoint) {
@@ -74,25 +77,33 @@ Status check_endpoint(std::string_view endpoint) {
   } else if (rest.starts_with("https://")) {
     rest.remove_prefix(8);
   } else {
-    return error(EINVAL, "bucket URL: endpoint \"{}\" must start with http:// or https://", endpoint);
+    return error(EINVAL, "bucket URL: endpoint \"{}\" must start with http:// or https://",
+                 endpoint);
   }
   if (rest.find('@') != std::string_view::npos) {
-    return Error(EINVAL, "bucket URL: credentials do not belong into the endpoint; set AWS_ACCESS_KEY_ID and "
-                         "AWS_SECRET_ACCESS_KEY");
+    return Error(
+        EINVAL,
+        "bucket URL: credentials do not belong into the endpoint; set AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY");
   }
   const bool clean = std::all_of(rest.begin(), rest.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' || c == ']';
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' ||
+           c == ']';
   });
   if (rest.empty() || !clean) {
-    return error(EINVAL, "bucket URL: endpoint \"{}\" must be http(s)://host[:port] without a path", endpoint);
+    return error(EINVAL, "bucket URL: endpoint \"{}\" must be http(s)://host[:port] without a path",
+                 endpoint);
   }
   const size_t colon = rest.rfind(':');
   if (colon != std::string_view::npos && rest.find(']', colon) == std::string_view::npos) {
     const std::string_view port = rest.substr(colon + 1);
-    const bool digits = !port.empty() && port.size() <= 5 &&
-                        std::all_of(port.begin(), port.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+    const bool digits =
+        !port.empty() && port.size() <= 5 &&
+        std::all_of(port.begin(), port.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
     if (colon == 0 || !digits || std::stoi(std::string(port)) > 65535) {
-      return error(EINVAL, "bucket URL: endpoint \"{}\" has no host or a port that is not 1 to 65535", endpoint);
+      return error(EINVAL,
+                   "bucket URL: endpoint \"{}\" has no host or a port that is not 1 to 65535",
+                   endpoint);
     }
   }
   return {};
@@ -108,10 +119,12 @@ Status set_parameter(BucketUrl& url, S3Parameters& seen, std::string_view name, 
     TRY(check_endpoint(value));
     url.endpoint = std::move(value);
   } else if (name == "region") {
-    const bool clean = !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) {
-      return std::isalnum(c) != 0 || c == '-' || c == '_';
-    });
-    if (!clean) return error(EINVAL, "bucket URL: \"{}\" is no region; an example is us-east-1", value);
+    const bool clean =
+        !value.empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) {
+          return std::isalnum(c) != 0 || c == '-' || c == '_';
+        });
+    if (!clean)
+      return error(EINVAL, "bucket URL: \"{}\" is no region; an example is us-east-1", value);
     url.region = std::move(value);
   } else if (name == "style") {
     if (value != "path" && value != "virtual") {
@@ -121,11 +134,14 @@ Status set_parameter(BucketUrl& url, S3Parameters& seen, std::string_view name, 
     seen.style_given = true;
   } else if (name == "ca") {
     if (value.empty() || value.front() != '/') {
-      return error(EINVAL, "bucket URL: ca is \"{}\"; it must be the absolute path of a PEM file", value);
+      return error(EINVAL, "bucket URL: ca is \"{}\"; it must be the absolute path of a PEM file",
+                   value);
     }
     url.ca_file = std::move(value);
   } else {
-    return error(EINVAL, "bucket URL: unknown parameter \"{}\"; known are endpoint, region, style, ca", name);
+    return error(EINVAL,
+                 "bucket URL: unknown parameter \"{}\"; known are endpoint, region, style, ca",
+                 name);
   }
   return {};
 }
@@ -142,8 +158,9 @@ Result<BucketUrl> parse_s3(std::string_view rest) {
   const std::string_view bucket = place.substr(0, slash);
   // The value is not echoed: what stands before the @ may be a secret.
   if (bucket.find_first_of("@:") != std::string_view::npos) {
-    return Error(EINVAL, "bucket URL: credentials or ports do not belong before the bucket's name; set "
-                         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and ?endpoint= for a server");
+    return Error(EINVAL,
+                 "bucket URL: credentials or ports do not belong before the bucket's name; set "
+                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and ?endpoint= for a server");
   }
   TRY(check_bucket(bucket));
   url.bucket = bucket;
@@ -179,13 +196,15 @@ Result<BucketUrl> BucketUrl::parse(std::string_view text) {
   if (text.starts_with("file://")) {
     BucketUrl url;
     TRY_ASSIGN(url.folder, percent_decoded(text.substr(7)));
-    if (url.folder.empty() || url.folder.front() != '/' || url.folder.find('\0') != std::string::npos) {
+    if (url.folder.empty() || url.folder.front() != '/' ||
+        url.folder.find('\0') != std::string::npos) {
       return error(EINVAL, "bucket URL: \"{}\" must name an absolute folder: file:///dir", text);
     }
     while (url.folder.size() > 1 && url.folder.back() == '/') url.folder.pop_back();
     return url;
   }
-  return error(EINVAL, "bucket URL: \"{}\" starts with no known scheme; {}", text.substr(0, text.find("://")), kForms);
+  return error(EINVAL, "bucket URL: \"{}\" starts with no known scheme; {}",
+               text.substr(0, text.find("://")), kForms);
 }
 
 std::string BucketUrl::to_string() const {

@@ -16,7 +16,8 @@ TEST(BucketUrl, a_folder_is_absolute) {
 
 TEST(BucketUrl, s3_with_an_endpoint_is_path_style_and_aws_is_virtual_style) {
   const BucketUrl own =
-      BucketUrl::parse("s3://bkt/a/b/?endpoint=http://127.0.0.1:8333/&region=eu-west-1&ca=/c.pem").value();
+      BucketUrl::parse("s3://bkt/a/b/?endpoint=http://127.0.0.1:8333/&region=eu-west-1&ca=/c.pem")
+          .value();
   EXPECT_EQ(own.bucket, "bkt");
   EXPECT_EQ(own.prefix, "a/b");
   EXPECT_EQ(own.endpoint, "http://127.0.0.1:8333");
@@ -33,8 +34,9 @@ TEST(BucketUrl, s3_with_an_endpoint_is_path_style_and_aws_is_virtual_style) {
 
 TEST(BucketUrl, the_text_form_parses_to_the_same) {
   for (const char* text :
-       {"file:///a%25b%3F%26", "memory:///", "s3://bkt", "s3://bkt/p%20q%2Br?endpoint=https://[::1]:9&style=virtual",
-        "s3://bkt?style=path", "s3://b.k-t/x?endpoint=http://h:1&region=r&ca=/a%26b"}) {
+       {"file:///a%25b%3F%26", "memory:///", "s3://bkt",
+        "s3://bkt/p%20q%2Br?endpoint=https://[::1]:9&style=virtual", "s3://bkt?style=path",
+        "s3://b.k-t/x?endpoint=http://h:1&region=r&ca=/a%26b"}) {
     const BucketUrl url = BucketUrl::parse(text).value();
     const BucketUrl again = BucketUrl::parse(url.to_string()).value();
     EXPECT_EQ(again.to_string(), url.to_string());
@@ -65,7 +67,8 @@ TEST(BucketUrl, what_is_wrong_is_named) {
 }
 
 TEST(BucketUrl, credentials_are_refused_and_not_repeated) {
-  for (const char* text : {"s3://AKIA:hunter2@bkt/p", "s3://bkt?endpoint=http://AKIA:hunter2@host"}) {
+  for (const char* text :
+       {"s3://AKIA:hunter2@bkt/p", "s3://bkt?endpoint=http://AKIA:hunter2@host"}) {
     const Result<BucketUrl> r = BucketUrl::parse(text);
     ASSERT_FALSE(r.ok());
     EXPECT_EQ(r.error().code(), EINVAL);

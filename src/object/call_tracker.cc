@@ -16,7 +16,8 @@ void CallTracker::execute(State& state, uint64_t id) {
   MutexLock lock(state.mutex);
   const auto found = state.waiting.find(id);
   if (found == state.waiting.end()) return;  // cancelled
-  const std::function<void()> body = std::move(state.stopped ? found->second.cancel : found->second.run);
+  const std::function<void()> body =
+      std::move(state.stopped ? found->second.cancel : found->second.run);
   state.waiting.erase(found);
   ++state.running;
   lock.unlock();

@@ -18,7 +18,8 @@ bool PageBuilder::wants_below(std::string_view part) const {
   if (part < start_after_ && !start_after_.starts_with(part)) return false;
   if (is_full() && part > entries_.rbegin()->first) return false;
   if (part.size() > prefix_.size()) {
-    // Below a common prefix that is listed already, or lies at or before start_after, nothing is new.
+    // Below a common prefix that is listed already, or lies at or before start_after, nothing is
+    // new.
     if (const auto common_prefix = common_prefix_of(part)) {
       if (*common_prefix <= start_after_ || entries_.contains(*common_prefix)) return false;
     }
@@ -29,7 +30,8 @@ bool PageBuilder::wants_below(std::string_view part) const {
 bool PageBuilder::would_take(std::string_view key) {
   if (!key.starts_with(prefix_)) return false;
   if (auto common_prefix = common_prefix_of(key)) {
-    // Pages end at whole entries, so start_after never lies inside a group whose rest is still to be listed.
+    // Pages end at whole entries, so start_after never lies inside a group whose rest is still to
+    // be listed.
     if (*common_prefix > start_after_) insert(std::move(*common_prefix), {true, {}});
     return false;
   }

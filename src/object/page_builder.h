@@ -1,5 +1,6 @@
-// One page of a listing, built from keys in any order: keeps the `limit` smallest entries behind start_after, where an
-// entry is a key or, when it has the delimiter behind the prefix, its common prefix.
+// One page of a listing, built from keys in any order: keeps the `limit` smallest entries behind
+// start_after, where an entry is a key or, when it has the delimiter behind the prefix, its common
+// prefix.
 #pragma once
 
 #include <map>
@@ -22,8 +23,8 @@ class PageBuilder {
 
   // False when no key that starts with `part` can change the page: callers skip what is below it.
   bool wants_below(std::string_view part) const;
-  // True when `key` belongs on the page as an object and is to be given to add(). A key below a common prefix is
-  // counted here and answered with false.
+  // True when `key` belongs on the page as an object and is to be given to add(). A key below a
+  // common prefix is counted here and answered with false.
   bool would_take(std::string_view key);
   void add(ObjectInfo info);
   ListPage finish();
@@ -42,7 +43,8 @@ class PageBuilder {
   const std::string start_after_;
   const std::string delimiter_;
   const size_t limit_;
-  std::map<std::string, Entry, std::less<>> entries_;  // up to limit_ + 1: the last tells that there is more
+  std::map<std::string, Entry, std::less<>>
+      entries_;  // up to limit_ + 1: the last tells that there is more
 };
 
 }  // namespace shoal::object

@@ -1,5 +1,5 @@
-// What a bucket can do, found out by doing it. One key is written at most twice and never in a burst: some vendors
-// allow one write a second to a key.
+// What a bucket can do, found out by doing it. One key is written at most twice and never in a
+// burst: some vendors allow one write a second to a key.
 #include <algorithm>
 
 #include "object/object_store.h"
@@ -35,15 +35,17 @@ Result<bool> probe_multipart(ObjectStore& store, const std::string& key) {
             }).ok();
   }
   if (!works) {
-    wait_for<bool>([&](Done<bool> done) { store.upload_abort(key, *upload, {}, std::move(done)); })
-        .code();  // best effort: an upload that cannot be completed may not be abortable either
+    wait_for<bool>([&](Done<bool> done) {
+      store.upload_abort(key, *upload, {}, std::move(done));
+    }).code();  // best effort: an upload that cannot be completed may not be abortable either
     return false;
   }
   TRY_ASSIGN(const std::string content, get_and_wait(store, key, 0, 64));
   return content == bytes;
 }
 
-Result<bool> probe_ordered_list(ObjectStore& store, const std::string& prefix, std::vector<std::string> keys) {
+Result<bool> probe_ordered_list(ObjectStore& store, const std::string& prefix,
+                                std::vector<std::string> keys) {
   ListOptions options;
   options.start_after = keys.front();
   TRY_ASSIGN(const ListPage page, list_and_wait(store, prefix, options));
@@ -56,7 +58,8 @@ Result<bool> probe_ordered_list(ObjectStore& store, const std::string& prefix, s
 }  // namespace
 
 Result<Capabilities> probe(ObjectStore& store, std::string prefix) {
-  // In byte order. A store that sorts by locale, walks a tree of directories or ignores start-after fails here.
+  // In byte order. A store that sorts by locale, walks a tree of directories or ignores start-after
+  // fails here.
   const std::vector<std::string> keys{prefix + "+", prefix + "B", prefix + "a-", prefix + "a/b"};
   Capabilities can;
   const auto all = [&]() -> Status {
@@ -68,7 +71,8 @@ Result<Capabilities> probe(ObjectStore& store, std::string prefix) {
     // A ranged read is the one thing that we cannot do without.
     TRY_ASSIGN(const std::string range, get_and_wait(store, keys[0], 1, 2));
     if (range != "ir" && range != "ec") {
-      return error(EIO, "{}: a read of 2 bytes at 1 returned \"{}\"; ranged reads are needed", store.describe(), range);
+      return error(EIO, "{}: a read of 2 bytes at 1 returned \"{}\"; ranged reads are needed",
+                   store.describe(), range);
     }
     TRY_ASSIGN(can.ordered_list, probe_ordered_list(store, prefix, keys));
     return {};

@@ -8,7 +8,8 @@
 namespace shoal::object {
 
 struct RequestCounters {
-  std::atomic<uint64_t> put{0}, get{0}, head{0}, remove{0}, list{0}, multipart{0}, retries{0}, bytes_out{0}, bytes_in{0};
+  std::atomic<uint64_t> put{0}, get{0}, head{0}, remove{0}, list{0}, multipart{0}, retries{0},
+      bytes_out{0}, bytes_in{0};
 
   RequestCounts read() const {
     RequestCounts counts;

@@ -37,10 +37,11 @@ void many_calls_at_once_all_answer_once(ContractBucket& bucket, const std::strin
   Answers puts;
   std::atomic<int> failed{0};
   for (int i = 0; i < kCalls; ++i) {
-    store.put(fmt::format("{}{:03}", prefix, i), {as_bytes(bodies[i])}, {}, [&](Result<std::string> result) {
-      if (!result.ok()) ++failed;
-      puts.one();
-    });
+    store.put(fmt::format("{}{:03}", prefix, i), {as_bytes(bodies[i])}, {},
+              [&](Result<std::string> result) {
+                if (!result.ok()) ++failed;
+                puts.one();
+              });
   }
   puts.wait(kCalls);
   EXPECT_EQ(failed, 0);
@@ -48,14 +49,16 @@ void many_calls_at_once_all_answer_once(ContractBucket& bucket, const std::strin
   std::vector<std::string> targets(kCalls);
   for (int i = 0; i < kCalls; ++i) {
     targets[i].resize(2000);
-    store.get(fmt::format("{}{:03}", prefix, i), 0, as_mutable_bytes(targets[i]), {}, [&, i](Result<GetResult> result) {
-      if (!result.ok() || result->bytes != bodies[i].size()) ++failed;
-      gets.one();
-    });
+    store.get(fmt::format("{}{:03}", prefix, i), 0, as_mutable_bytes(targets[i]), {},
+              [&, i](Result<GetResult> result) {
+                if (!result.ok() || result->bytes != bodies[i].size()) ++failed;
+                gets.one();
+              });
   }
   gets.wait(kCalls);
   EXPECT_EQ(failed, 0);
-  for (int i = 0; i < kCalls; ++i) EXPECT_EQ(targets[i].substr(0, bodies[i].size()), bodies[i]) << i;
+  for (int i = 0; i < kCalls; ++i)
+    EXPECT_EQ(targets[i].substr(0, bodies[i].size()), bodies[i]) << i;
   EXPECT_EQ(list_and_wait(store, prefix).value().objects.size(), static_cast<size_t>(kCalls));
   EXPECT_EQ(puts.count(), kCalls);
   EXPECT_EQ(gets.count(), kCalls);
@@ -95,7 +98,8 @@ void counts_tell_what_was_asked(ContractBucket& bucket, const std::string& prefi
   EXPECT_EQ(after.bytes_in - before.bytes_in, 1000u);
 }
 
-void the_probe_finds_what_the_bucket_can_do_and_cleans_up(ContractBucket& bucket, const std::string& prefix) {
+void the_probe_finds_what_the_bucket_can_do_and_cleans_up(ContractBucket& bucket,
+                                                          const std::string& prefix) {
   const Capabilities can = probe(bucket.store(), prefix).value();
   EXPECT_EQ(can.if_none_match, bucket.has_if_none_match());
   EXPECT_TRUE(can.multipart);
@@ -110,7 +114,8 @@ void the_probe_finds_what_the_bucket_can_do_and_cleans_up(ContractBucket& bucket
 
 std::vector<ContractCase> call_cases() {
   return {CASE(many_calls_at_once_all_answer_once), CASE(a_callback_may_call_the_store),
-          CASE(counts_tell_what_was_asked), CASE(the_probe_finds_what_the_bucket_can_do_and_cleans_up)};
+          CASE(counts_tell_what_was_asked),
+          CASE(the_probe_finds_what_the_bucket_can_do_and_cleans_up)};
 }
 
 }  // namespace shoal::object::contract_internal

@@ -1,9 +1,12 @@
-// The contract suite: what every ObjectStore promises (object_store.h), as tests that run over each implementation.
+// The contract suite: what every ObjectStore promises (object_store.h), as tests that run over each
+// implementation.
 //
-//   INSTANTIATE_TEST_SUITE_P(Memory, ContractTest, contract_parameters([] { return std::make_unique<MemoryBucket>(); }),
+//   INSTANTIATE_TEST_SUITE_P(Memory, ContractTest, contract_parameters([] { return
+//   std::make_unique<MemoryBucket>(); }),
 //                            contract_test_name);
 //
-// Tests only. Keys are below a prefix of their own per test, so a bucket may be shared and need not be empty.
+// Tests only. Keys are below a prefix of their own per test, so a bucket may be shared and need not
+// be empty.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,14 +25,18 @@ class ContractBucket {
  public:
   virtual ~ContractBucket() = default;
   virtual ObjectStore& store() = 0;
-  // Opens a second client of the same bucket and drops the first; false where the bucket lives in its client.
+  // Opens a second client of the same bucket and drops the first; false where the bucket lives in
+  // its client.
   virtual bool reopen() { return false; }
   virtual bool has_if_none_match() const { return true; }
-  // The server keeps keys as files in directories and shows it: components of more than 255 bytes are refused, a
-  // directory's keys are listed where its name sorts, and starting after a key skips the keys below it. Shoal's own
-  // keys meet none of this; the suite leaves out just these keys.
+  // The server keeps keys as files in directories and shows it: components of more than 255 bytes
+  // are refused, a backslash becomes a slash, a directory's keys are listed where its name sorts,
+  // and starting after a key skips the keys below it. Shoal's own keys meet none of this; the suite
+  // leaves out just these keys.
   virtual bool is_tree() const { return false; }
-  virtual size_t key_bytes_max() const { return kObjectKeyBytesMax; }  // less where the bucket's URL has a prefix
+  virtual size_t key_bytes_max() const {
+    return kObjectKeyBytesMax;
+  }  // less where the bucket's URL has a prefix
 };
 
 struct ContractCase {
@@ -47,7 +54,8 @@ std::vector<ContractCase> contract_cases();
 
 class ContractTest : public testing::TestWithParam<ContractParameter> {};
 
-std::vector<ContractParameter> contract_parameters(std::function<std::unique_ptr<ContractBucket>()> make);
+std::vector<ContractParameter> contract_parameters(
+    std::function<std::unique_ptr<ContractBucket>()> make);
 std::string contract_test_name(const testing::TestParamInfo<ContractParameter>& info);
 
 // Runs the case of the current parameter; the body of the one TEST_P of each instantiating program.

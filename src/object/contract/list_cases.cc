@@ -21,7 +21,8 @@ void fill(ObjectStore& store, const std::string& prefix, const std::vector<std::
 }
 
 void a_list_ascends_by_bytes(ContractBucket& bucket, const std::string& prefix) {
-  // '-' < '.' < '/' < '0': the children of "a/" stand between "a.x" and "a0", whatever a directory walk thinks.
+  // '-' < '.' < '/' < '0': the children of "a/" stand between "a.x" and "a0", whatever a directory
+  // walk thinks.
   std::vector<std::string> names{"a0", "a/b", "a", "a.x", "a-", "B", "é", "a/b/c", "a/b-", "z"};
   if (bucket.is_tree()) names = {"a0", "a/b", "a/b-", "a", "B", "é", "z"};
   fill(bucket.store(), prefix, names);
@@ -31,8 +32,10 @@ void a_list_ascends_by_bytes(ContractBucket& bucket, const std::string& prefix) 
 
 void a_prefix_need_not_end_at_a_slash(ContractBucket& bucket, const std::string& prefix) {
   fill(bucket.store(), prefix, {"ab", "abc/x", "abd", "ac", "b"});
-  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix + "ab").value()), with(prefix, {"ab", "abc/x", "abd"}));
-  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix + "abc/").value()), with(prefix, {"abc/x"}));
+  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix + "ab").value()),
+            with(prefix, {"ab", "abc/x", "abd"}));
+  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix + "abc/").value()),
+            with(prefix, {"abc/x"}));
   EXPECT_TRUE(keys_of(list_and_wait(bucket.store(), prefix + "zz").value()).empty());
 }
 
@@ -70,11 +73,13 @@ void start_after_need_not_be_a_key(ContractBucket& bucket, const std::string& pr
   fill(bucket.store(), prefix, {"a", "c", "c/d", "e"});
   ListOptions options;
   options.start_after = prefix + "b";
-  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix, options).value()), with(prefix, {"c", "c/d", "e"}));
+  EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix, options).value()),
+            with(prefix, {"c", "c/d", "e"}));
   for (const char* name : {"c", "c/"}) {
     if (bucket.is_tree()) break;
     options.start_after = prefix + name;
-    EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix, options).value()), with(prefix, {"c/d", "e"}));
+    EXPECT_EQ(keys_of(list_and_wait(bucket.store(), prefix, options).value()),
+              with(prefix, {"c/d", "e"}));
   }
   options.start_after = prefix + "e";
   EXPECT_TRUE(keys_of(list_and_wait(bucket.store(), prefix, options).value()).empty());

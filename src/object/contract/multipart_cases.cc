@@ -6,11 +6,13 @@ namespace {
 constexpr size_t kPartBytes = 5 << 20;  // the smallest that every server takes
 
 std::string begin(ObjectStore& store, const std::string& key) {
-  return wait_for<std::string>([&](Done<std::string> done) { store.upload_begin(key, {}, std::move(done)); }).value();
+  return wait_for<std::string>(
+             [&](Done<std::string> done) { store.upload_begin(key, {}, std::move(done)); })
+      .value();
 }
 
-Result<UploadedPart> part(ObjectStore& store, const std::string& key, const std::string& upload, int number,
-                          const std::string& bytes) {
+Result<UploadedPart> part(ObjectStore& store, const std::string& key, const std::string& upload,
+                          int number, const std::string& bytes) {
   return wait_for<UploadedPart>([&](Done<UploadedPart> done) {
     store.upload_part(key, upload, number, {as_bytes(bytes)}, {}, std::move(done));
   });
@@ -24,12 +26,14 @@ Result<std::string> complete(ObjectStore& store, const std::string& key, const s
 }
 
 Result<bool> abort_upload(ObjectStore& store, const std::string& key, const std::string& upload) {
-  return wait_for<bool>([&](Done<bool> done) { store.upload_abort(key, upload, {}, std::move(done)); });
+  return wait_for<bool>(
+      [&](Done<bool> done) { store.upload_abort(key, upload, {}, std::move(done)); });
 }
 
 void parts_become_one_object_at_completion(ContractBucket& bucket, const std::string& prefix) {
   ObjectStore& store = bucket.store();
-  const std::string key = prefix + "dir/big one", first = pattern(kPartBytes, 1), last = pattern(12'345, 2);
+  const std::string key = prefix + "dir/big one", first = pattern(kPartBytes, 1),
+                    last = pattern(12'345, 2);
   const std::string upload = begin(store, key);
   const UploadedPart two = part(store, key, upload, 2, last).value();
   const UploadedPart one = part(store, key, upload, 1, first).value();
@@ -39,7 +43,8 @@ void parts_become_one_object_at_completion(ContractBucket& bucket, const std::st
   const ObjectInfo info = head_and_wait(store, key).value();
   EXPECT_EQ(info.size, first.size() + last.size());
   EXPECT_EQ(info.etag, etag);
-  EXPECT_EQ(get_and_wait(store, key, kPartBytes - 10, 20).value(), first.substr(kPartBytes - 10) + last.substr(0, 10));
+  EXPECT_EQ(get_and_wait(store, key, kPartBytes - 10, 20).value(),
+            first.substr(kPartBytes - 10) + last.substr(0, 10));
   EXPECT_EQ(get_and_wait(store, key, 0, info.size).value(), first + last);
 }
 
@@ -62,7 +67,8 @@ void an_aborted_upload_leaves_nothing(ContractBucket& bucket, const std::string&
   EXPECT_TRUE(list_and_wait(store, prefix).value().objects.empty());
 }
 
-void completing_with_a_part_never_sent_is_an_error(ContractBucket& bucket, const std::string& prefix) {
+void completing_with_a_part_never_sent_is_an_error(ContractBucket& bucket,
+                                                   const std::string& prefix) {
   ObjectStore& store = bucket.store();
   const std::string key = prefix + "k", upload = begin(store, key);
   const UploadedPart one = part(store, key, upload, 1, "bytes").value();
@@ -86,8 +92,8 @@ void an_unknown_upload_is_an_error(ContractBucket& bucket, const std::string& pr
 
 std::vector<ContractCase> multipart_cases() {
   return {CASE(parts_become_one_object_at_completion), CASE(a_part_sent_again_replaces_the_first),
-          CASE(an_aborted_upload_leaves_nothing), CASE(completing_with_a_part_never_sent_is_an_error),
-          CASE(an_unknown_upload_is_an_error)};
+          CASE(an_aborted_upload_leaves_nothing),
+          CASE(completing_with_a_part_never_sent_is_an_error), CASE(an_unknown_upload_is_an_error)};
 }
 
 }  // namespace shoal::object::contract_internal

@@ -5,7 +5,8 @@
 namespace shoal::object::contract_internal {
 namespace {
 
-void what_was_put_is_read_back_whole_and_in_ranges(ContractBucket& bucket, const std::string& prefix) {
+void what_was_put_is_read_back_whole_and_in_ranges(ContractBucket& bucket,
+                                                   const std::string& prefix) {
   ObjectStore& store = bucket.store();
   const std::string bytes = pattern(300'000);
   const std::string etag = put_and_wait(store, prefix + "k", as_bytes(bytes)).value();
@@ -13,20 +14,24 @@ void what_was_put_is_read_back_whole_and_in_ranges(ContractBucket& bucket, const
   EXPECT_EQ(get_and_wait(store, prefix + "k", 0, bytes.size()).value(), bytes);
   EXPECT_EQ(get_and_wait(store, prefix + "k", 0, bytes.size() + 100).value(), bytes);
   EXPECT_EQ(get_and_wait(store, prefix + "k", 1, 1).value(), bytes.substr(1, 1));
-  EXPECT_EQ(get_and_wait(store, prefix + "k", 123'456, 65'536).value(), bytes.substr(123'456, 65'536));
+  EXPECT_EQ(get_and_wait(store, prefix + "k", 123'456, 65'536).value(),
+            bytes.substr(123'456, 65'536));
   EXPECT_EQ(get_and_wait(store, prefix + "k", 299'990, 4096).value(), bytes.substr(299'990));
 }
 
-void a_put_stores_its_spans_one_behind_the_other(ContractBucket& bucket, const std::string& prefix) {
+void a_put_stores_its_spans_one_behind_the_other(ContractBucket& bucket,
+                                                 const std::string& prefix) {
   ObjectStore& store = bucket.store();
   const std::string a = pattern(100'000, 2), b = pattern(1, 3), c, d = pattern(70'000, 4);
   wait_for<std::string>([&](Done<std::string> done) {
-    store.put(prefix + "k", {as_bytes(a), as_bytes(b), as_bytes(c), as_bytes(d)}, {}, std::move(done));
+    store.put(prefix + "k", {as_bytes(a), as_bytes(b), as_bytes(c), as_bytes(d)}, {},
+              std::move(done));
   }).value();
   EXPECT_EQ(get_and_wait(store, prefix + "k", 0, 1'000'000).value(), a + b + d);
 }
 
-void get_tells_size_and_etag_and_leaves_the_rest_of_the_target(ContractBucket& bucket, const std::string& prefix) {
+void get_tells_size_and_etag_and_leaves_the_rest_of_the_target(ContractBucket& bucket,
+                                                               const std::string& prefix) {
   ObjectStore& store = bucket.store();
   const std::string etag = put_and_wait(store, prefix + "k", as_bytes("0123456789")).value();
   std::string target(8, '#');
@@ -105,9 +110,11 @@ void an_etag_survives_a_restart_of_the_client(ContractBucket& bucket, const std:
   EXPECT_EQ(get_and_wait(bucket.store(), prefix + "k", 0, 9, {{}, etag}).value(), "bytes");
 }
 
-void removing_is_final_and_absent_keys_are_no_error(ContractBucket& bucket, const std::string& prefix) {
+void removing_is_final_and_absent_keys_are_no_error(ContractBucket& bucket,
+                                                    const std::string& prefix) {
   ObjectStore& store = bucket.store();
-  for (const char* name : {"a", "b", "c/d", "c/e"}) put_and_wait(store, prefix + name, as_bytes("x")).value();
+  for (const char* name : {"a", "b", "c/d", "c/e"})
+    put_and_wait(store, prefix + name, as_bytes("x")).value();
   const std::vector<std::string> left =
       wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
         store.remove_many({prefix + "a", prefix + "none", prefix + "c/d"}, {}, std::move(done));
@@ -120,7 +127,9 @@ void removing_is_final_and_absent_keys_are_no_error(ContractBucket& bucket, cons
   EXPECT_TRUE(remove_and_wait(store, prefix + "none").ok());
   EXPECT_TRUE(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
                 store.remove_many({}, {}, std::move(done));
-              }).value().empty());
+              })
+                  .value()
+                  .empty());
 }
 
 void a_thousand_keys_are_removed_in_one_call(ContractBucket& bucket, const std::string& prefix) {
@@ -131,18 +140,23 @@ void a_thousand_keys_are_removed_in_one_call(ContractBucket& bucket, const std::
   const uint64_t before = store.counts().remove;
   EXPECT_TRUE(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
                 store.remove_many(keys, {}, std::move(done));
-              }).value().empty());
+              })
+                  .value()
+                  .empty());
   EXPECT_EQ(store.counts().remove - before, 1u);
   EXPECT_TRUE(list_and_wait(store, prefix).value().objects.empty());
   keys.push_back(prefix + "one too many");
   EXPECT_EQ(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
               store.remove_many(keys, {}, std::move(done));
-            }).code(), EINVAL);
+            }).code(),
+            EINVAL);
 }
 
-void a_key_and_the_keys_below_it_live_side_by_side(ContractBucket& bucket, const std::string& prefix) {
+void a_key_and_the_keys_below_it_live_side_by_side(ContractBucket& bucket,
+                                                   const std::string& prefix) {
   ObjectStore& store = bucket.store();
-  for (const char* name : {"a/b/c", "a", "a/b"}) put_and_wait(store, prefix + name, as_bytes(name)).value();
+  for (const char* name : {"a/b/c", "a", "a/b"})
+    put_and_wait(store, prefix + name, as_bytes(name)).value();
   for (const char* name : {"a", "a/b", "a/b/c"}) {
     EXPECT_EQ(get_and_wait(store, prefix + name, 0, 99).value(), name);
   }
@@ -150,7 +164,8 @@ void a_key_and_the_keys_below_it_live_side_by_side(ContractBucket& bucket, const
   EXPECT_EQ(get_and_wait(store, prefix + "a/b/c", 0, 99).value(), "a/b/c");
 }
 
-void odd_keys_are_kept_apart_and_listed_as_they_are(ContractBucket& bucket, const std::string& prefix) {
+void odd_keys_are_kept_apart_and_listed_as_they_are(ContractBucket& bucket,
+                                                    const std::string& prefix) {
   ObjectStore& store = bucket.store();
   std::vector<std::string> keys = odd_keys(bucket, prefix);
   for (const std::string& key : keys) {
@@ -168,7 +183,9 @@ void odd_keys_are_kept_apart_and_listed_as_they_are(ContractBucket& bucket, cons
   EXPECT_EQ(listed, keys);
   EXPECT_TRUE(wait_for<std::vector<std::string>>([&](Done<std::vector<std::string>> done) {
                 store.remove_many(keys, {}, std::move(done));
-              }).value().empty());
+              })
+                  .value()
+                  .empty());
   EXPECT_TRUE(list_and_wait(store, prefix).value().objects.empty());
 }
 

@@ -27,7 +27,8 @@ struct Shared {
 
 template <typename T>
 Result<T> spoiled(Fault fault, const std::string& key, Result<T> result) {
-  if (fault == Fault::kErrorAfter && result.ok()) return error(EIO, "injected after the effect on {}", key);
+  if (fault == Fault::kErrorAfter && result.ok())
+    return error(EIO, "injected after the effect on {}", key);
   return result;
 }
 
@@ -47,14 +48,16 @@ class FaultyStore final : public ObjectStore {
     while (shared_->under_way > 0) shared_->idle.wait(shared_->mutex);
   }
 
-  void put(std::string key, std::vector<ByteView> spans, CallOptions options, Done<std::string> done) override {
+  void put(std::string key, std::vector<ByteView> spans, CallOptions options,
+           Done<std::string> done) override {
     const Fault fault = decide(Call::kPut, key);
     Done<std::string> wrapped = wrap(fault, key, std::move(done));
     if (refuses(fault, Call::kPut)) return refuse(fault, key, std::move(wrapped));
     under_.put(std::move(key), std::move(spans), options, std::move(wrapped));
   }
 
-  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options, Done<GetResult> done) override {
+  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options,
+           Done<GetResult> done) override {
     const Fault fault = decide(Call::kGet, key);
     Done<GetResult> wrapped = wrap(fault, key, std::move(done));
     if (refuses(fault, Call::kGet)) return refuse(fault, key, std::move(wrapped));
@@ -75,7 +78,8 @@ class FaultyStore final : public ObjectStore {
     under_.head(std::move(key), options, std::move(wrapped));
   }
 
-  void remove_many(std::vector<std::string> keys, CallOptions options, Done<std::vector<std::string>> done) override {
+  void remove_many(std::vector<std::string> keys, CallOptions options,
+                   Done<std::vector<std::string>> done) override {
     const std::string first = keys.empty() ? "" : keys.front();
     const Fault fault = decide(Call::kRemove, first);
     Done<std::vector<std::string>> wrapped = wrap(fault, first, std::move(done));
@@ -97,23 +101,26 @@ class FaultyStore final : public ObjectStore {
     under_.upload_begin(std::move(key), options, std::move(wrapped));
   }
 
-  void upload_part(std::string key, std::string upload, int number, std::vector<ByteView> spans, CallOptions options,
-                   Done<UploadedPart> done) override {
+  void upload_part(std::string key, std::string upload, int number, std::vector<ByteView> spans,
+                   CallOptions options, Done<UploadedPart> done) override {
     const Fault fault = decide(Call::kUpload, key);
     Done<UploadedPart> wrapped = wrap(fault, key, std::move(done));
     if (refuses(fault, Call::kUpload)) return refuse(fault, key, std::move(wrapped));
-    under_.upload_part(std::move(key), std::move(upload), number, std::move(spans), options, std::move(wrapped));
+    under_.upload_part(std::move(key), std::move(upload), number, std::move(spans), options,
+                       std::move(wrapped));
   }
 
-  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts, CallOptions options,
-                       Done<std::string> done) override {
+  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts,
+                       CallOptions options, Done<std::string> done) override {
     const Fault fault = decide(Call::kUpload, key);
     Done<std::string> wrapped = wrap(fault, key, std::move(done));
     if (refuses(fault, Call::kUpload)) return refuse(fault, key, std::move(wrapped));
-    under_.upload_complete(std::move(key), std::move(upload), std::move(parts), options, std::move(wrapped));
+    under_.upload_complete(std::move(key), std::move(upload), std::move(parts), options,
+                           std::move(wrapped));
   }
 
-  void upload_abort(std::string key, std::string upload, CallOptions options, Done<bool> done) override {
+  void upload_abort(std::string key, std::string upload, CallOptions options,
+                    Done<bool> done) override {
     const Fault fault = decide(Call::kUpload, key);
     Done<bool> wrapped = wrap(fault, key, std::move(done));
     if (refuses(fault, Call::kUpload)) return refuse(fault, key, std::move(wrapped));
@@ -144,13 +151,15 @@ class FaultyStore final : public ObjectStore {
     };
   }
 
-  // The answer must not come inside the call, and we have no thread: a harmless call of `under` lends us one of its.
+  // The answer must not come inside the call, and we have no thread: a harmless call of `under`
+  // lends us one of its.
   template <typename T>
   void refuse(Fault fault, const std::string& key, Done<T> wrapped) {
-    under_.head(key.empty() ? "k" : key, {}, [shared = shared_, fault, key, wrapped = std::move(wrapped)](Result<ObjectInfo>) {
-      ++shared->bounces;
-      wrapped(refusal(fault, key));
-    });
+    under_.head(key.empty() ? "k" : key, {},
+                [shared = shared_, fault, key, wrapped = std::move(wrapped)](Result<ObjectInfo>) {
+                  ++shared->bounces;
+                  wrapped(refusal(fault, key));
+                });
   }
 
   ObjectStore& under_;
@@ -161,8 +170,8 @@ class FaultyStore final : public ObjectStore {
 
 }  // namespace
 
-std::unique_ptr<ObjectStore> make_faulty_store(ObjectStore& under,
-                                               std::function<Fault(Call, const std::string&, uint64_t)> decide) {
+std::unique_ptr<ObjectStore> make_faulty_store(
+    ObjectStore& under, std::function<Fault(Call, const std::string&, uint64_t)> decide) {
   return std::make_unique<FaultyStore>(under, std::move(decide));
 }
 

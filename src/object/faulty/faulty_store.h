@@ -21,8 +21,9 @@ enum class Fault {
 
 enum class Call { kPut, kGet, kHead, kRemove, kList, kUpload };
 
-// `decide(call, key, n)` is asked before the n-th call (from 0, over all kinds). Thread-safe if `decide` is.
-std::unique_ptr<ObjectStore> make_faulty_store(ObjectStore& under,
-                                               std::function<Fault(Call, const std::string&, uint64_t)> decide);
+// `decide(call, key, n)` is asked before the n-th call (from 0, over all kinds). Thread-safe if
+// `decide` is.
+std::unique_ptr<ObjectStore> make_faulty_store(
+    ObjectStore& under, std::function<Fault(Call, const std::string&, uint64_t)> decide);
 
 }  // namespace shoal::object

@@ -19,7 +19,9 @@ class QuietBucket final : public ContractBucket {
 
 TEST_P(ContractTest, holds) { run_contract_case(GetParam()); }
 INSTANTIATE_TEST_SUITE_P(FaultyWithoutFaults, ContractTest,
-                         testing::ValuesIn(contract_parameters([] { return std::make_unique<QuietBucket>(); })),
+                         testing::ValuesIn(contract_parameters([] {
+                           return std::make_unique<QuietBucket>();
+                         })),
                          contract_test_name);
 
 class FaultyStoreTest : public testing::Test {
@@ -27,8 +29,8 @@ class FaultyStoreTest : public testing::Test {
   ThreadPool pool{"memory-store", 2};
   std::unique_ptr<ObjectStore> memory = make_memory_store(pool);
   std::atomic<Fault> fault{Fault::kNone};
-  std::unique_ptr<ObjectStore> store =
-      make_faulty_store(*memory, [this](Call, const std::string&, uint64_t) { return fault.load(); });
+  std::unique_ptr<ObjectStore> store = make_faulty_store(
+      *memory, [this](Call, const std::string&, uint64_t) { return fault.load(); });
 };
 
 TEST_F(FaultyStoreTest, an_error_before_has_no_effect_and_one_after_has) {

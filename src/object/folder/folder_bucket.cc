@@ -12,7 +12,8 @@ constexpr int kNumbersMax = 1000;  // processes on one folder
 
 // The inode number makes a new version's tag differ even within one clock tick.
 std::string etag_of(const FileInfo& info) {
-  return fmt::format("{:x}-{:x}-{:x}.{:09}", info.inode, info.size, info.modified.seconds, info.modified.nanoseconds);
+  return fmt::format("{:x}-{:x}-{:x}.{:09}", info.inode, info.size, info.modified.seconds,
+                     info.modified.nanoseconds);
 }
 
 bool is_absent(const Error& error) { return error.is(ENOENT) || error.is(ENOTDIR); }
@@ -37,7 +38,8 @@ Status FolderBucket::take_number() {
       number_lock_ = std::move(*lock);
       return {};
     }
-    if (lock.error().is(EROFS) || lock.error().is(EACCES) || lock.error().is(EPERM)) return {};  // read-only: no writes
+    if (lock.error().is(EROFS) || lock.error().is(EACCES) || lock.error().is(EPERM))
+      return {};  // read-only: no writes
     if (!lock.error().is(EWOULDBLOCK)) return lock.error().in("bucket folder " + root_);
   }
   return error(EUSERS, "bucket folder {} is used by {} processes already", root_, kNumbersMax);
@@ -95,7 +97,8 @@ Result<std::string> FolderBucket::publish(const Path& temporary, const Path& pat
   return etag_of(info);
 }
 
-Result<std::string> FolderBucket::write_object(const std::string& key, const Fill& fill, bool if_absent) {
+Result<std::string> FolderBucket::write_object(const std::string& key, const Fill& fill,
+                                               bool if_absent) {
   if (number_ == 0) return error(EROFS, "the bucket folder {} is read-only", root_);
   const Path path = path_of(key), folder = parent_of(path);
   TRY(make_folders(folder));
@@ -124,7 +127,8 @@ Result<std::string> FolderBucket::write_object(const std::string& key, const Fil
   return etag.error().in(fmt::format("put {}", key));
 }
 
-Result<std::string> FolderBucket::put(const std::string& key, std::span<const ByteView> spans, bool if_absent) {
+Result<std::string> FolderBucket::put(const std::string& key, std::span<const ByteView> spans,
+                                      bool if_absent) {
   return write_object(
       key, [&](File& file) { return file.write_spans_at(0, spans); }, if_absent);
 }
@@ -132,7 +136,8 @@ Result<std::string> FolderBucket::put(const std::string& key, std::span<const By
 Result<GetResult> FolderBucket::get(const std::string& key, uint64_t offset, MutableBytes into,
                                     const std::string& if_match) {
   const Path path = path_of(key);
-  // The etag and the bytes must be of one version: the name pointed at the same file before and after it was opened.
+  // The etag and the bytes must be of one version: the name pointed at the same file before and
+  // after it was opened.
   for (int tries = 0; tries < 100; ++tries) {
     Result<FileInfo> before = fs_.stat(path);
     if (!before.ok()) {
@@ -214,13 +219,15 @@ Status FolderBucket::visit(const Path& folder, const std::string& key_prefix, Pa
     children.push_back({std::move(key), &name, decoded->kind == DecodedName::Kind::kObject});
   }
   // Near the order of keys, so that a full page soon cuts off the rest.
-  std::sort(children.begin(), children.end(), [](const Child& a, const Child& b) { return a.key < b.key; });
+  std::sort(children.begin(), children.end(),
+            [](const Child& a, const Child& b) { return a.key < b.key; });
   for (const Child& child : children) {
     const Path path = join(folder, *child.name);
     if (!child.is_object) {
       if (!page.wants_below(child.key)) continue;
       const Status visited = visit(path, child.key, page);
-      if (!visited.ok() && !is_absent(visited.error())) return visited;  // ENOTDIR: a stranger's file
+      if (!visited.ok() && !is_absent(visited.error()))
+        return visited;  // ENOTDIR: a stranger's file
     } else if (page.would_take(child.key)) {
       const Result<FileInfo> info = fs_.stat(path);
       if (!info.ok()) {

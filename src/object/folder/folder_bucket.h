@@ -1,12 +1,12 @@
 // The folder store's work, blocking: files, names and syncs. folder_store.cc makes it asynchronous.
 //
-// Durability: when put() or complete() returned, a power cut keeps the object; when one failed, the old object or none
-// is there, never a part. Directories are synced in their parents once per process, even those found existing: another
-// process may have made them a moment ago.
+// Durability: when put() or complete() returned, a power cut keeps the object; when one failed, the
+// old object or none is there, never a part. Directories are synced in their parents once per
+// process, even those found existing: another process may have made them a moment ago.
 //
-// In the folder besides objects: `.lock-N` (held while somebody is number N), `.tmp-N-M` (files being written by number
-// N, beside their final name), `.uploads/N-M/` (multipart). What a dead holder of our number left is removed: uploads
-// at once, temporaries when a list meets them.
+// In the folder besides objects: `.lock-N` (held while somebody is number N), `.tmp-N-M` (files
+// being written by number N, beside their final name), `.uploads/N-M/` (multipart). What a dead
+// holder of our number left is removed: uploads at once, temporaries when a list meets them.
 //
 // Thread-safe.
 #pragma once
@@ -29,7 +29,8 @@ class FolderBucket {
   static Result<std::unique_ptr<FolderBucket>> open(LocalFs& fs, const Path& root);
 
   Result<std::string> put(const std::string& key, std::span<const ByteView> spans, bool if_absent);
-  Result<GetResult> get(const std::string& key, uint64_t offset, MutableBytes into, const std::string& if_match);
+  Result<GetResult> get(const std::string& key, uint64_t offset, MutableBytes into,
+                        const std::string& if_match);
   Result<ObjectInfo> head(const std::string& key);
   Result<std::vector<std::string>> remove_many(const std::vector<std::string>& keys);
   Result<ListPage> list(const std::string& prefix, const ListOptions& options);

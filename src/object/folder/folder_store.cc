@@ -14,7 +14,8 @@ class FolderStore final : public ObjectStore {
       : bucket_(std::move(bucket)), calls_(executor) {}
   ~FolderStore() override { calls_.stop(); }
 
-  void put(std::string key, std::vector<ByteView> spans, CallOptions options, Done<std::string> done) override {
+  void put(std::string key, std::vector<ByteView> spans, CallOptions options,
+           Done<std::string> done) override {
     calls_.run<std::string>(
         [this, key = std::move(key), spans = std::move(spans), options]() -> Result<std::string> {
           TRY(check_key(key));
@@ -25,9 +26,11 @@ class FolderStore final : public ObjectStore {
         std::move(done));
   }
 
-  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options, Done<GetResult> done) override {
+  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options,
+           Done<GetResult> done) override {
     calls_.run<GetResult>(
-        [this, key = std::move(key), offset, into, if_match = std::move(options.if_match)]() -> Result<GetResult> {
+        [this, key = std::move(key), offset, into,
+         if_match = std::move(options.if_match)]() -> Result<GetResult> {
           TRY(check_key(key));
           ++counters_.get;
           TRY_ASSIGN(GetResult got, bucket_->get(key, offset, into, if_match));
@@ -91,8 +94,8 @@ class FolderStore final : public ObjectStore {
         std::move(done));
   }
 
-  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts, CallOptions options,
-                       Done<std::string> done) override {
+  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts,
+                       CallOptions options, Done<std::string> done) override {
     calls_.run<std::string>(
         [this, key = std::move(key), upload = std::move(upload), parts = std::move(parts),
          options]() -> Result<std::string> {
@@ -103,7 +106,8 @@ class FolderStore final : public ObjectStore {
         std::move(done));
   }
 
-  void upload_abort(std::string key, std::string upload, CallOptions /*options*/, Done<bool> done) override {
+  void upload_abort(std::string key, std::string upload, CallOptions /*options*/,
+                    Done<bool> done) override {
     calls_.run<bool>(
         [this, key = std::move(key), upload = std::move(upload)]() -> Result<bool> {
           ++counters_.multipart;
@@ -124,7 +128,8 @@ class FolderStore final : public ObjectStore {
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> open_folder_store(LocalFs& fs, Executor& executor, const Path& folder) {
+Result<std::unique_ptr<ObjectStore>> open_folder_store(LocalFs& fs, Executor& executor,
+                                                       const Path& folder) {
   Path root = folder;
   while (root.size() > 1 && root.back() == '/') root.pop_back();
   TRY_ASSIGN(std::unique_ptr<FolderBucket> bucket, FolderBucket::open(fs, root));

@@ -13,7 +13,8 @@ class ScratchFolder {
  public:
   ScratchFolder() {
     const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/shoal-folder-store-XXXXXX";
+    std::string pattern =
+        std::string(base != nullptr ? base : "/tmp") + "/shoal-folder-store-XXXXXX";
     path_ = mkdtemp(pattern.data());
   }
   ~ScratchFolder() { remove_tree(fs_, path_).ignore("scratch"); }
@@ -109,7 +110,9 @@ TEST_F(FolderStoreTest, a_strangers_files_are_not_objects) {
 TEST_F(FolderStoreTest, uploads_of_a_dead_process_are_removed_at_the_next_start) {
   {
     auto store = open();
-    wait_for<std::string>([&](Done<std::string> done) { store->upload_begin("k", {}, std::move(done)); }).value();
+    wait_for<std::string>([&](Done<std::string> done) {
+      store->upload_begin("k", {}, std::move(done));
+    }).value();
     EXPECT_EQ(fs.list(folder.path() + "/.uploads").value().size(), 1u);
   }
   auto store = open();

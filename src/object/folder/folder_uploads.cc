@@ -1,5 +1,5 @@
-// Multipart in a folder: every part is a file; completing writes them behind one another into the object. Parts need
-// no sync: an upload does not outlive its process.
+// Multipart in a folder: every part is a file; completing writes them behind one another into the
+// object. Parts need no sync: an upload does not outlive its process.
 #include <algorithm>
 
 #include "base/log.h"
@@ -11,7 +11,8 @@ namespace {
 constexpr size_t kCopyBytes = 1 << 20;
 
 std::string part_etag(const FileInfo& info) {
-  return fmt::format("{:x}-{:x}-{}.{:09}", info.inode, info.size, info.modified.seconds, info.modified.nanoseconds);
+  return fmt::format("{:x}-{:x}-{}.{:09}", info.inode, info.size, info.modified.seconds,
+                     info.modified.nanoseconds);
 }
 
 std::string part_name(int number) { return fmt::format("{:05}", number); }
@@ -37,12 +38,14 @@ void FolderBucket::remove_old_uploads() {
   for (const std::string& name : *names) {
     if (!name.starts_with(fmt::format("{}-", number_))) continue;
     const Status removed = remove_tree(fs_, join(uploads, name));
-    if (!removed.ok()) log(LogLevel::kWarn, "old multipart upload {}: {}", name, removed.error().text());
+    if (!removed.ok())
+      log(LogLevel::kWarn, "old multipart upload {}: {}", name, removed.error().text());
   }
 }
 
 Result<Path> FolderBucket::upload_folder(const std::string& key, const std::string& upload) {
-  const bool clean = !upload.empty() && upload.front() != '.' && upload.find('/') == std::string::npos;
+  const bool clean =
+      !upload.empty() && upload.front() != '.' && upload.find('/') == std::string::npos;
   const Path folder = join(join(root_, ".uploads"), upload);
   if (clean) {
     const Result<std::string> owner = read_file(fs_, join(folder, "key"), kObjectKeyBytesMax);
@@ -55,7 +58,8 @@ Result<std::string> FolderBucket::upload_begin(const std::string& key) {
   if (number_ == 0) return error(EROFS, "the bucket folder {} is read-only", root_);
   const Path uploads = join(root_, ".uploads");
   const Status made = fs_.make_dir(uploads);
-  if (!made.ok() && !made.error().is(EEXIST)) return made.error().is(ENOENT) ? missing(key) : made.error();
+  if (!made.ok() && !made.error().is(EEXIST))
+    return made.error().is(ENOENT) ? missing(key) : made.error();
   while (true) {
     std::string id = fmt::format("{}-{}", number_, next_++);
     const Status own = fs_.make_dir(join(uploads, id));
@@ -66,8 +70,8 @@ Result<std::string> FolderBucket::upload_begin(const std::string& key) {
   }
 }
 
-Result<UploadedPart> FolderBucket::upload_part(const std::string& key, const std::string& upload, int number,
-                                               std::span<const ByteView> spans) {
+Result<UploadedPart> FolderBucket::upload_part(const std::string& key, const std::string& upload,
+                                               int number, std::span<const ByteView> spans) {
   TRY_ASSIGN(const Path folder, upload_folder(key, upload));
   const Path path = join(folder, part_name(number));
   const Path temporary = path + fmt::format(".{}", next_++);
@@ -80,12 +84,14 @@ Result<UploadedPart> FolderBucket::upload_part(const std::string& key, const std
 }
 
 Result<std::string> FolderBucket::upload_complete(const std::string& key, const std::string& upload,
-                                                  const std::vector<UploadedPart>& parts, bool if_absent) {
+                                                  const std::vector<UploadedPart>& parts,
+                                                  bool if_absent) {
   TRY_ASSIGN(const Path folder, upload_folder(key, upload));
   for (const UploadedPart& part : parts) {
     const Result<FileInfo> info = fs_.stat(join(folder, part_name(part.number)));
     if (!info.ok() || part_etag(*info) != part.etag) {
-      return error(EIO, "multipart upload {} of {} has no part {} with etag {}", upload, key, part.number, part.etag);
+      return error(EIO, "multipart upload {} of {} has no part {} with etag {}", upload, key,
+                   part.number, part.etag);
     }
   }
   const auto fill = [&](File& file) -> Status {
@@ -97,7 +103,8 @@ Result<std::string> FolderBucket::upload_complete(const std::string& key, const 
     return {};
   };
   TRY_ASSIGN(std::string etag, write_object(key, fill, if_absent));
-  remove_tree(fs_, folder).ignore("the object is complete; what is left goes when the bucket is opened next");
+  remove_tree(fs_, folder)
+      .ignore("the object is complete; what is left goes when the bucket is opened next");
   return etag;
 }
 

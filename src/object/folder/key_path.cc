@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::string_view kObjectSuffix = ".obj";
 constexpr std::string_view kContinues = "%+";
-constexpr size_t kPieceBytesMax = kNameBytesMax - 15;  // room for a suffix and for what a copying tool may append
+constexpr size_t kPieceBytesMax =
+    kNameBytesMax - 15;  // room for a suffix and for what a copying tool may append
 
 bool is_plain(unsigned char c) { return c >= 0x20 && c != 0x7f && c != '%'; }
 

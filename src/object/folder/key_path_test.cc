@@ -60,7 +60,8 @@ TEST(KeyPath, every_key_comes_back_and_no_two_share_a_path) {
     }
   }
   for (const char c : {'L', '%', '.', '/'}) {
-    for (const size_t n : {237u, 238u, 239u, 240u, 241u, 255u, 477u, 1024u}) keys.push_back(std::string(n, c));
+    for (const size_t n : {237u, 238u, 239u, 240u, 241u, 255u, 477u, 1024u})
+      keys.push_back(std::string(n, c));
   }
   for (size_t n = 230; n < 245; ++n) {
     keys.push_back(std::string(n, 'L') + ".obj");
@@ -75,11 +76,13 @@ TEST(KeyPath, every_key_comes_back_and_no_two_share_a_path) {
     ASSERT_TRUE(is_new || other->second == key) << path;
   }
   // No path leads through another's file.
-  for (const auto& [path, key] : paths) ASSERT_TRUE(path.find(".obj/") == std::string::npos) << path;
+  for (const auto& [path, key] : paths)
+    ASSERT_TRUE(path.find(".obj/") == std::string::npos) << path;
 }
 
 TEST(KeyPath, names_that_are_not_ours_stand_for_nothing) {
-  for (const char* name : {".tmp-1-1", ".", "%4", "%zz", "a%41", "%2e", "a%2Fb", "x%+", "%+", "a%2Eb", "a%2"}) {
+  for (const char* name :
+       {".tmp-1-1", ".", "%4", "%zz", "a%41", "%2e", "a%2Fb", "x%+", "%+", "a%2Eb", "a%2"}) {
     EXPECT_FALSE(decode_name(name).has_value()) << name;
   }
 }

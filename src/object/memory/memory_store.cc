@@ -14,7 +14,8 @@
 namespace shoal::object {
 namespace {
 
-using Bytes = std::shared_ptr<const std::string>;  // shared: a get copies it outside the lock while a put replaces it
+using Bytes = std::shared_ptr<const std::string>;  // shared: a get copies it outside the lock while
+                                                   // a put replaces it
 
 struct Stored {
   Bytes bytes;
@@ -39,7 +40,8 @@ class MemoryStore final : public ObjectStore {
   explicit MemoryStore(Executor& executor) : calls_(executor) {}
   ~MemoryStore() override { calls_.stop(); }
 
-  void put(std::string key, std::vector<ByteView> spans, CallOptions options, Done<std::string> done) override {
+  void put(std::string key, std::vector<ByteView> spans, CallOptions options,
+           Done<std::string> done) override {
     calls_.run<std::string>(
         [this, key = std::move(key), spans = std::move(spans), options]() -> Result<std::string> {
           TRY(check_key(key));
@@ -50,7 +52,8 @@ class MemoryStore final : public ObjectStore {
         std::move(done));
   }
 
-  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options, Done<GetResult> done) override {
+  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options,
+           Done<GetResult> done) override {
     calls_.run<GetResult>(
         [this, key = std::move(key), offset, into, options = std::move(options)] {
           return read(key, offset, into, options);
@@ -89,7 +92,8 @@ class MemoryStore final : public ObjectStore {
           ++counters_.list;
           PageBuilder page(prefix, options);
           MutexLock lock(mutex_);
-          for (auto it = objects_.lower_bound(prefix); it != objects_.end() && it->first.starts_with(prefix); ++it) {
+          for (auto it = objects_.lower_bound(prefix);
+               it != objects_.end() && it->first.starts_with(prefix); ++it) {
             if (page.would_take(it->first)) {
               page.add({it->first, it->second.bytes->size(), it->second.etag, it->second.modified});
             }
@@ -131,16 +135,16 @@ class MemoryStore final : public ObjectStore {
         std::move(done));
   }
 
-  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts, CallOptions options,
-                       Done<std::string> done) override {
+  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts,
+                       CallOptions options, Done<std::string> done) override {
     calls_.run<std::string>(
-        [this, key = std::move(key), upload = std::move(upload), parts = std::move(parts), options] {
-          return complete(key, upload, parts, options);
-        },
+        [this, key = std::move(key), upload = std::move(upload), parts = std::move(parts),
+         options] { return complete(key, upload, parts, options); },
         std::move(done));
   }
 
-  void upload_abort(std::string key, std::string upload, CallOptions /*options*/, Done<bool> done) override {
+  void upload_abort(std::string key, std::string upload, CallOptions /*options*/,
+                    Done<bool> done) override {
     calls_.run<bool>(
         [this, key = std::move(key), upload = std::move(upload)]() -> Result<bool> {
           ++counters_.multipart;
@@ -164,9 +168,11 @@ class MemoryStore final : public ObjectStore {
             Time{static_cast<int64_t>(version_), 0}};
   }
 
-  Result<std::string> store(const std::string& key, std::string bytes, bool if_absent) EXCLUDES(mutex_) {
+  Result<std::string> store(const std::string& key, std::string bytes, bool if_absent)
+      EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
-    if (if_absent && objects_.contains(key)) return error(EEXIST, "object {} is there already", key);
+    if (if_absent && objects_.contains(key))
+      return error(EEXIST, "object {} is there already", key);
     Stored object = make(std::move(bytes));
     std::string etag = object.etag;
     objects_[key] = std::move(object);
@@ -188,7 +194,8 @@ class MemoryStore final : public ObjectStore {
     return &found->second;
   }
 
-  Result<GetResult> read(const std::string& key, uint64_t offset, MutableBytes into, const GetOptions& options) {
+  Result<GetResult> read(const std::string& key, uint64_t offset, MutableBytes into,
+                         const GetOptions& options) {
     TRY(check_key(key));
     ++counters_.get;
     TRY_ASSIGN(const Stored object, find(key));
@@ -213,7 +220,8 @@ class MemoryStore final : public ObjectStore {
       for (const UploadedPart& part : parts) {
         const auto stored = found->parts.find(part.number);
         if (stored == found->parts.end() || stored->second.etag != part.etag) {
-          return error(EIO, "multipart upload {} of {} has no part {} with etag {}", upload, key, part.number, part.etag);
+          return error(EIO, "multipart upload {} of {} has no part {} with etag {}", upload, key,
+                       part.number, part.etag);
         }
         bytes += *stored->second.bytes;
       }
@@ -234,6 +242,8 @@ class MemoryStore final : public ObjectStore {
 
 }  // namespace
 
-std::unique_ptr<ObjectStore> make_memory_store(Executor& executor) { return std::make_unique<MemoryStore>(executor); }
+std::unique_ptr<ObjectStore> make_memory_store(Executor& executor) {
+  return std::make_unique<MemoryStore>(executor);
+}
 
 }  // namespace shoal::object

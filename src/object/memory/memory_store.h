@@ -1,5 +1,5 @@
-// A bucket in memory, for tests. Callbacks run on `executor`, which outlives the store. Deadlines and priorities are
-// not looked at: nothing takes time here.
+// A bucket in memory, for tests. Callbacks run on `executor`, which outlives the store. Deadlines
+// and priorities are not looked at: nothing takes time here.
 #pragma once
 
 #include <memory>

@@ -15,15 +15,18 @@ class MemoryBucket final : public ContractBucket {
 };
 
 TEST_P(ContractTest, holds) { run_contract_case(GetParam()); }
-INSTANTIATE_TEST_SUITE_P(Memory, ContractTest,
-                         testing::ValuesIn(contract_parameters([] { return std::make_unique<MemoryBucket>(); })),
+INSTANTIATE_TEST_SUITE_P(Memory, ContractTest, testing::ValuesIn(contract_parameters([] {
+                           return std::make_unique<MemoryBucket>();
+                         })),
                          contract_test_name);
 
 // Keeps tasks until asked.
 class HeldExecutor final : public Executor {
  public:
   void post(Task task) override { tasks.push_back(std::move(task)); }
-  void post_after(std::chrono::nanoseconds, Task task) override { tasks.push_back(std::move(task)); }
+  void post_after(std::chrono::nanoseconds, Task task) override {
+    tasks.push_back(std::move(task));
+  }
   std::vector<Task> tasks;
 };
 

@@ -12,8 +12,10 @@ constexpr uint64_t kFileBytesMax = 1 << 20;
 Error not_here() { return Error(ENOENT); }
 
 Result<Credentials> from_environment(const ChainInputs& inputs) {
-  Credentials credentials{inputs.variable("AWS_ACCESS_KEY_ID"), inputs.variable("AWS_SECRET_ACCESS_KEY"),
-                          inputs.variable("AWS_SESSION_TOKEN"), {}};
+  Credentials credentials{inputs.variable("AWS_ACCESS_KEY_ID"),
+                          inputs.variable("AWS_SECRET_ACCESS_KEY"),
+                          inputs.variable("AWS_SESSION_TOKEN"),
+                          {}};
   if (credentials.access_key.empty() && credentials.secret_key.empty()) return not_here();
   if (credentials.access_key.empty() || credentials.secret_key.empty()) {
     return Error(EACCES, "only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set");
@@ -21,13 +23,15 @@ Result<Credentials> from_environment(const ChainInputs& inputs) {
   return credentials;
 }
 
-// The profile's keys from both files; those in the credentials file win. ENOENT when there is no such profile.
+// The profile's keys from both files; those in the credentials file win. ENOENT when there is no
+// such profile.
 Result<ProfileKeys> read_profile(const ChainInputs& inputs) {
   std::string profile = inputs.variable("AWS_PROFILE");
   const bool asked_for = !profile.empty();
   if (!asked_for) profile = "default";
   const std::string home = inputs.variable("HOME");
-  std::string credentials = inputs.variable("AWS_SHARED_CREDENTIALS_FILE"), config = inputs.variable("AWS_CONFIG_FILE");
+  std::string credentials = inputs.variable("AWS_SHARED_CREDENTIALS_FILE"),
+              config = inputs.variable("AWS_CONFIG_FILE");
   if (credentials.empty() && !home.empty()) credentials = home + "/.aws/credentials";
   if (config.empty() && !home.empty()) config = home + "/.aws/config";
   ProfileKeys keys;
@@ -41,7 +45,8 @@ Result<ProfileKeys> read_profile(const ChainInputs& inputs) {
     keys.merge(parse_profile(*text, profile, is_config));  // keeps what is there
   }
   if (keys.empty() && asked_for) {
-    return error(EACCES, "AWS_PROFILE is {}, but neither {} nor {} has that profile", profile, credentials, config);
+    return error(EACCES, "AWS_PROFILE is {}, but neither {} nor {} has that profile", profile,
+                 credentials, config);
   }
   if (keys.empty()) return not_here();
   return keys;
@@ -49,7 +54,8 @@ Result<ProfileKeys> read_profile(const ChainInputs& inputs) {
 
 Result<Credentials> from_profile(const ChainInputs& inputs) {
   TRY_ASSIGN(ProfileKeys keys, read_profile(inputs));
-  Credentials credentials{keys["aws_access_key_id"], keys["aws_secret_access_key"], keys["aws_session_token"], {}};
+  Credentials credentials{
+      keys["aws_access_key_id"], keys["aws_secret_access_key"], keys["aws_session_token"], {}};
   if (credentials.access_key.empty() && credentials.secret_key.empty()) return not_here();
   if (credentials.access_key.empty() || credentials.secret_key.empty()) {
     return Error(EACCES, "the profile has only one of aws_access_key_id and aws_secret_access_key");
@@ -58,7 +64,8 @@ Result<Credentials> from_profile(const ChainInputs& inputs) {
 }
 
 Result<Credentials> from_web_identity(const ChainInputs& inputs) {
-  std::string role = inputs.variable("AWS_ROLE_ARN"), file = inputs.variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
+  std::string role = inputs.variable("AWS_ROLE_ARN"),
+              file = inputs.variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
               session = inputs.variable("AWS_ROLE_SESSION_NAME");
   if (role.empty() || file.empty()) {
     Result<ProfileKeys> keys = read_profile(inputs);
@@ -71,7 +78,8 @@ Result<Credentials> from_web_identity(const ChainInputs& inputs) {
   return fetch_web_identity(inputs, role, file, session.empty() ? "shoal" : session);
 }
 
-// Credentials of one place, fetched anew at 80 % of their life, jittered so that a fleet does not ask at once.
+// Credentials of one place, fetched anew at 80 % of their life, jittered so that a fleet does not
+// ask at once.
 class Refreshing final : public CredentialsSource {
  public:
   Refreshing(CredentialsPlace place, Credentials first, Clock& clock, Random& random)
@@ -105,7 +113,8 @@ class Refreshing final : public CredentialsSource {
       refresh_at_ = 0;
       return;
     }
-    const int64_t jitter = static_cast<int64_t>(random_.below(static_cast<uint64_t>(life / 20 + 1)));
+    const int64_t jitter =
+        static_cast<int64_t>(random_.below(static_cast<uint64_t>(life / 20 + 1)));
     refresh_at_ = clock_.now().seconds + life * 8 / 10 - jitter;
   }
 
@@ -120,10 +129,14 @@ class Refreshing final : public CredentialsSource {
 }  // namespace
 
 std::vector<CredentialsPlace> credentials_places(const ChainInputs& inputs) {
-  return {{"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)", [inputs] { return from_environment(inputs); }},
-          {"shared files (~/.aws/credentials, ~/.aws/config)", [inputs] { return from_profile(inputs); }},
-          {"web identity (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)", [inputs] { return from_web_identity(inputs); }},
-          {"container service (AWS_CONTAINER_CREDENTIALS_*_URI)", [inputs] { return fetch_container(inputs); }},
+  return {{"environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)",
+           [inputs] { return from_environment(inputs); }},
+          {"shared files (~/.aws/credentials, ~/.aws/config)",
+           [inputs] { return from_profile(inputs); }},
+          {"web identity (AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE)",
+           [inputs] { return from_web_identity(inputs); }},
+          {"container service (AWS_CONTAINER_CREDENTIALS_*_URI)",
+           [inputs] { return fetch_container(inputs); }},
           {"instance metadata (IMDSv2)", [inputs] { return fetch_instance(inputs); }}};
 }
 
@@ -132,8 +145,8 @@ Result<std::unique_ptr<CredentialsSource>> make_credentials_chain(const ChainInp
   for (CredentialsPlace& place : credentials_places(inputs)) {
     Result<Credentials> found = place.fetch();
     if (found.ok()) {
-      return std::unique_ptr<CredentialsSource>(
-          std::make_unique<Refreshing>(std::move(place), std::move(*found), inputs.clock, inputs.random));
+      return std::unique_ptr<CredentialsSource>(std::make_unique<Refreshing>(
+          std::move(place), std::move(*found), inputs.clock, inputs.random));
     }
     if (!looked_at.empty()) looked_at += "; ";
     looked_at += place.name + ": " + (found.error().is(ENOENT) ? "not set" : found.error().text());
@@ -141,7 +154,8 @@ Result<std::unique_ptr<CredentialsSource>> make_credentials_chain(const ChainInp
   return error(EACCES, "no S3 credentials found. Looked at {}", looked_at);
 }
 
-Result<std::unique_ptr<CredentialsSource>> make_default_credentials(LocalFs& fs, Clock& clock, Random& random) {
+Result<std::unique_ptr<CredentialsSource>> make_default_credentials(LocalFs& fs, Clock& clock,
+                                                                    Random& random) {
   const auto variable = [](const char* name) {
     const char* value = std::getenv(name);
     return std::string(value != nullptr ? value : "");

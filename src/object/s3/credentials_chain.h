@@ -1,6 +1,6 @@
-// The places where AWS credentials may be, in the order of AWS's own tools. Private to s3/; tests replace the
-// environment.
-// Source: AWS SDKs and Tools Reference Guide, "Standardized credential providers".
+// The places where AWS credentials may be, in the order of AWS's own tools. Private to s3/; tests
+// replace the environment. Source: AWS SDKs and Tools Reference Guide, "Standardized credential
+// providers".
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ struct ChainInputs {
   LocalFs& fs;
   Clock& clock;
   Random& random;
-  std::function<std::string(const char*)> variable;  // of the environment; "" when unset
+  std::function<std::string(const char*)> variable;   // of the environment; "" when unset
   std::chrono::milliseconds metadata_timeout{1'000};  // ECS and IMDS: near or not there at all
   std::chrono::milliseconds sts_timeout{5'000};
 };
@@ -30,7 +30,8 @@ struct CredentialsPlace {
 
 std::vector<CredentialsPlace> credentials_places(const ChainInputs& inputs);
 
-// Takes the first place that has credentials and stays with it. EACCES naming every place otherwise.
+// Takes the first place that has credentials and stays with it. EACCES naming every place
+// otherwise.
 Result<std::unique_ptr<CredentialsSource>> make_credentials_chain(const ChainInputs& inputs);
 
 // The remote places.

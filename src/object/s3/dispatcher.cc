@@ -18,21 +18,23 @@ size_t index(OpClass op) { return static_cast<size_t>(op); }
 
 }  // namespace
 
-Dispatcher::Dispatcher(BucketAddress address, std::unique_ptr<CredentialsSource> credentials, Clock& clock,
-                       Random& random, S3Options options)
+Dispatcher::Dispatcher(BucketAddress address, std::unique_ptr<CredentialsSource> credentials,
+                       Clock& clock, Random& random, S3Options options)
     : address_(std::move(address)),
       clock_(clock),
       random_(random),
       options_(options),
       signer_(address_.region(), "s3"),
       budget_(clock.since_boot()),
-      windows_{Window(options.connections_max), Window(options.connections_max), Window(options.connections_max)} {
+      windows_{Window(options.connections_max), Window(options.connections_max),
+               Window(options.connections_max)} {
   init_curl();
   multi_ = curl_multi_init();
   CHECK(multi_ != nullptr);
   curl_multi_setopt(multi_, CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_NOTHING));
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, static_cast<long>(options_.connections_max));
-  keys_ = std::make_unique<KeyRing>(std::move(credentials), clock_, [this] { curl_multi_wakeup(multi_); });
+  keys_ = std::make_unique<KeyRing>(std::move(credentials), clock_,
+                                    [this] { curl_multi_wakeup(multi_); });
   thread_ = Thread("s3", [this] { run(); });
 }
 
@@ -98,7 +100,8 @@ void Dispatcher::cancel_all() {
   while (!active_.empty()) drop(active_.begin());
   // A callback may submit once more; that ends here too.
   while (true) {
-    while (!calls_.empty()) end(calls_.begin()->first, Error(ECANCELED, "the object store is being closed"));
+    while (!calls_.empty())
+      end(calls_.begin()->first, Error(ECANCELED, "the object store is being closed"));
     take_new();
     if (calls_.empty()) return;
   }
@@ -133,9 +136,10 @@ void Dispatcher::end_overdue(Nanoseconds now) {
       break;
     }
     const Waiting& waiting = calls_.at(id);
-    Error late = error(ETIMEDOUT, "{} {}: no success within {} ms and {} tries{}", waiting.call.request.method,
-                       waiting.call.request.key, waiting.call.options.deadline.count(), waiting.tries,
-                       waiting.last_error.has_value() ? "; last: " + waiting.last_error->text() : std::string());
+    Error late = error(
+        ETIMEDOUT, "{} {}: no success within {} ms and {} tries{}", waiting.call.request.method,
+        waiting.call.request.key, waiting.call.options.deadline.count(), waiting.tries,
+        waiting.last_error.has_value() ? "; last: " + waiting.last_error->text() : std::string());
     end(id, std::move(late));
   }
 }
@@ -181,9 +185,11 @@ void Dispatcher::start_tries() {
 
 bool Dispatcher::start_next(int priority, OpClass op, const Credentials& credentials) {
   std::deque<uint64_t>& waiting = queues_[priority][index(op)];
-  while (!waiting.empty() && !calls_.contains(waiting.front())) waiting.pop_front();  // ended meanwhile
+  while (!waiting.empty() && !calls_.contains(waiting.front()))
+    waiting.pop_front();  // ended meanwhile
   Window& window = windows_[index(op)];
-  const bool room = static_cast<int>(active_.size()) < options_.connections_max || window.in_flight() < kGuaranteed;
+  const bool room = static_cast<int>(active_.size()) < options_.connections_max ||
+                    window.in_flight() < kGuaranteed;
   if (waiting.empty() || !window.is_open() || !room) return false;
   const uint64_t id = waiting.front();
   waiting.pop_front();
@@ -205,7 +211,8 @@ void Dispatcher::start(uint64_t id, const Credentials& credentials) {
   ++waiting.tries;
   ++(counters_.*waiting.call.counter);
   counters_.bytes_out += total_bytes(request.body);
-  HttpRequest http = signed_request(request, address_, signer_, credentials, server_now(), sign_payload_);
+  HttpRequest http =
+      signed_request(request, address_, signer_, credentials, server_now(), sign_payload_);
   const HttpTimeouts timeouts{options_.connect_timeout, options_.stall_timeout,
                               options_.stall_timeout * request.patience};
   Active active{id, easy, request.op, credentials,
@@ -261,8 +268,8 @@ void Dispatcher::settle(Active& active, Result<HttpResponse> result) {
     return;
   }
   const bool nonsense = accepted.error().is(EBADMSG);
-  Error described = accepted.error().in(fmt::format("{} {}/{} at {}", request.method, address_.bucket(), request.key,
-                                                    address_.origin()));
+  Error described = accepted.error().in(fmt::format(
+      "{} {}/{} at {}", request.method, address_.bucket(), request.key, address_.origin()));
   if (nonsense) described = Error(EIO, described.message());
   again(active.id, {nonsense ? Outcome::kRetry : Outcome::kFail, std::move(described), {}}, active);
 }
@@ -292,17 +299,20 @@ void Dispatcher::again(uint64_t id, Verdict verdict, const Active& active) {
 void Dispatcher::schedule_retry(uint64_t id, std::chrono::milliseconds retry_after) {
   const Waiting& waiting = calls_.at(id);
   const int doublings = std::clamp(waiting.tries - 1, 0, 20);
-  const int64_t limit = std::min<int64_t>(options_.backoff_max.count(), options_.backoff_min.count() << doublings);
-  const std::chrono::milliseconds jitter(1 + random_.below(static_cast<uint64_t>(std::max<int64_t>(1, limit))));
+  const int64_t limit =
+      std::min<int64_t>(options_.backoff_max.count(), options_.backoff_min.count() << doublings);
+  const std::chrono::milliseconds jitter(
+      1 + random_.below(static_cast<uint64_t>(std::max<int64_t>(1, limit))));
   const Nanoseconds at = clock_.since_boot() + std::max(jitter, retry_after);
   if (at < waiting.deadline) {
     pauses_.emplace(at, id);
     return;
   }
   // Waiting for a deadline that leaves no time to try would only be slower.
-  end(id, error(ETIMEDOUT, "{}; the deadline of {} ms leaves no time for another try",
-                waiting.last_error.has_value() ? waiting.last_error->text() : waiting.call.request.key,
-                waiting.call.options.deadline.count()));
+  end(id,
+      error(ETIMEDOUT, "{}; the deadline of {} ms leaves no time for another try",
+            waiting.last_error.has_value() ? waiting.last_error->text() : waiting.call.request.key,
+            waiting.call.options.deadline.count()));
 }
 
 void Dispatcher::end(uint64_t id, Status status) {
@@ -326,8 +336,8 @@ void Dispatcher::correct_clock(const HttpResponse& response) {
   const std::optional<int64_t> date = parse_http_date(response.header("date"));
   if (!date.has_value()) return;
   clock_offset_seconds_ = *date - clock_.now().seconds;
-  log(LogLevel::kWarn, "{}: this machine's clock is {} s off; signing with the server's", address_.origin(),
-      -clock_offset_seconds_);
+  log(LogLevel::kWarn, "{}: this machine's clock is {} s off; signing with the server's",
+      address_.origin(), -clock_offset_seconds_);
 }
 
 Time Dispatcher::server_now() const {

@@ -1,8 +1,9 @@
-// Sends requests: one thread, one curl multi handle, a queue for each kind and priority, a window for each kind,
-// retries within the budget, deadlines.
+// Sends requests: one thread, one curl multi handle, a queue for each kind and priority, a window
+// for each kind, retries within the budget, deadlines.
 //
-// A call waits in its queue, is tried, and either ends (its `finish` runs) or goes back to its queue after a pause. A
-// call whose deadline passes ends wherever it is, and then nothing touches its memory any more.
+// A call waits in its queue, is tried, and either ends (its `finish` runs) or goes back to its
+// queue after a pause. A call whose deadline passes ends wherever it is, and then nothing touches
+// its memory any more.
 #pragma once
 
 #include <array>
@@ -37,16 +38,18 @@ struct S3Call {
   CallOptions options;
   std::optional<Error> invalid;  // set: nothing is sent, `finish` gets this
   std::atomic<uint64_t> RequestCounters::*counter = nullptr;
-  // Takes a 2xx answer (or 416 of a get) apart. EBADMSG: nonsense, worth another try. ERESTART: the request was
-  // changed and is to be sent anew. Others are final. A Verdict in `inner` is an error inside a 200.
-  std::function<Status(S3Request& request, HttpResponse& response, std::optional<Verdict>& inner)> accept;
+  // Takes a 2xx answer (or 416 of a get) apart. EBADMSG: nonsense, worth another try. ERESTART: the
+  // request was changed and is to be sent anew. Others are final. A Verdict in `inner` is an error
+  // inside a 200.
+  std::function<Status(S3Request& request, HttpResponse& response, std::optional<Verdict>& inner)>
+      accept;
   std::function<void(Status, int tries)> finish;
 };
 
 class Dispatcher {
  public:
-  Dispatcher(BucketAddress address, std::unique_ptr<CredentialsSource> credentials, Clock& clock, Random& random,
-             S3Options options);
+  Dispatcher(BucketAddress address, std::unique_ptr<CredentialsSource> credentials, Clock& clock,
+             Random& random, S3Options options);
   ~Dispatcher();  // everything unfinished ends with ECANCELED
 
   void submit(S3Call call) EXCLUDES(mutex_);  // thread-safe; also from `finish`
@@ -59,7 +62,8 @@ class Dispatcher {
     S3Call call;
     Nanoseconds deadline{0};
     int tries = 0;
-    int refreshes = 0;  // of keys, clock and payload mode: each may be the cause once or twice, not for ever
+    int refreshes =
+        0;  // of keys, clock and payload mode: each may be the cause once or twice, not for ever
     std::optional<Error> last_error;
   };
   struct Active {
@@ -108,7 +112,8 @@ class Dispatcher {
   Signer signer_;
   RetryBudget budget_;
   std::array<Window, kOpClasses> windows_;
-  std::array<std::array<std::deque<uint64_t>, kOpClasses>, 4> queues_;  // [priority][op]; may hold ids that ended
+  std::array<std::array<std::deque<uint64_t>, kOpClasses>, 4>
+      queues_;  // [priority][op]; may hold ids that ended
   std::map<uint64_t, Waiting> calls_;
   std::map<CURL*, Active> active_;
   std::set<std::pair<Nanoseconds, uint64_t>> deadlines_;

@@ -8,8 +8,8 @@
 
 namespace shoal::object {
 
-Result<HttpResponse> http_fetch(HttpRequest request, std::string_view text, std::chrono::milliseconds timeout,
-                                Clock& clock) {
+Result<HttpResponse> http_fetch(HttpRequest request, std::string_view text,
+                                std::chrono::milliseconds timeout, Clock& clock) {
   init_curl();
   const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);
   CHECK(easy != nullptr);

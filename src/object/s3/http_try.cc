@@ -13,17 +13,20 @@ namespace shoal::object {
 namespace {
 
 constexpr size_t kErrorTextBytesMax = 64 << 10;
-constexpr size_t kTextBytesMax = 16 << 20;         // of an XML answer; 1,000 keys of 3 KiB encoded fit four times
-constexpr size_t kReceiveBufferBytesMax = 512 << 10;  // curl's own limit; fewer reads and callbacks for bulk
+constexpr size_t kTextBytesMax =
+    16 << 20;  // of an XML answer; 1,000 keys of 3 KiB encoded fit four times
+constexpr size_t kReceiveBufferBytesMax =
+    512 << 10;  // curl's own limit; fewer reads and callbacks for bulk
 constexpr size_t kReceiveBufferBytesMin = 16 << 10;
-constexpr size_t kUploadBufferBytes = 64 << 10;    // measured: more costs CPU
+constexpr size_t kUploadBufferBytes = 64 << 10;  // measured: more costs CPU
 constexpr size_t kHeadersMax = 128;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string_view without_blanks(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n')) {
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' ||
+                           text.back() == '\n')) {
     text.remove_suffix(1);
   }
   return text;
@@ -72,8 +75,9 @@ void HttpTry::set_options() {
   curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
   curl_easy_setopt(easy_, CURLOPT_HTTP09_ALLOWED, 0L);
   const size_t buffer =
-      request_.has_target ? std::clamp(request_.into.size(), kReceiveBufferBytesMin, kReceiveBufferBytesMax)
-                          : kReceiveBufferBytesMin;
+      request_.has_target
+          ? std::clamp(request_.into.size(), kReceiveBufferBytesMin, kReceiveBufferBytesMax)
+          : kReceiveBufferBytesMin;
   curl_easy_setopt(easy_, CURLOPT_BUFFERSIZE, static_cast<long>(buffer));
   if (!request_.ca_file.empty()) curl_easy_setopt(easy_, CURLOPT_CAINFO, request_.ca_file.c_str());
   if (request_.no_proxy) curl_easy_setopt(easy_, CURLOPT_PROXY, "");
@@ -83,7 +87,8 @@ void HttpTry::set_options() {
   curl_easy_setopt(easy_, CURLOPT_WRITEDATA, this);
   headers_ = curl_slist_append(headers_, "Expect:");  // a round trip before every PUT otherwise
   headers_ = curl_slist_append(headers_, "Accept:");
-  for (const std::string& header : request_.headers) headers_ = curl_slist_append(headers_, header.c_str());
+  for (const std::string& header : request_.headers)
+    headers_ = curl_slist_append(headers_, header.c_str());
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
 }
 
@@ -102,14 +107,16 @@ void HttpTry::set_body() {
     curl_easy_setopt(easy_, CURLOPT_SEEKDATA, this);
   } else {
     curl_easy_setopt(easy_, CURLOPT_HTTPGET, 1L);
-    if (request_.method != "GET") curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
+    if (request_.method != "GET")
+      curl_easy_setopt(easy_, CURLOPT_CUSTOMREQUEST, request_.method.c_str());
   }
   sent_ = bytes == 0;
 }
 
 std::chrono::nanoseconds HttpTry::stalls_at() const {
   // Connecting has its own limit, so a try that has not moved yet gets it on top.
-  const std::chrono::milliseconds connect = last_moved_ == started_ ? timeouts_.connect : std::chrono::milliseconds(0);
+  const std::chrono::milliseconds connect =
+      last_moved_ == started_ ? timeouts_.connect : std::chrono::milliseconds(0);
   return last_moved_ + connect + (sent_ && !answered_ ? timeouts_.answer : timeouts_.stall);
 }
 
@@ -134,7 +141,8 @@ void HttpTry::header_line(std::string_view line) {
   if (colon == std::string_view::npos || response_.headers.size() >= kHeadersMax) return;
   std::string name(line.substr(0, colon));
   std::transform(name.begin(), name.end(), name.begin(), lower);
-  response_.headers.emplace_back(std::move(name), std::string(without_blanks(line.substr(colon + 1))));
+  response_.headers.emplace_back(std::move(name),
+                                 std::string(without_blanks(line.substr(colon + 1))));
 }
 
 size_t HttpTry::on_body(char* data, size_t size, size_t count, void* self) {
@@ -157,7 +165,9 @@ size_t HttpTry::body(std::string_view data) {
     overflow_ = true;
     return 0;
   }
-  const size_t room = success ? data.size() : kErrorTextBytesMax - std::min(kErrorTextBytesMax, response_.text.size());
+  const size_t room =
+      success ? data.size()
+              : kErrorTextBytesMax - std::min(kErrorTextBytesMax, response_.text.size());
   response_.text += data.substr(0, room);
   return data.size();
 }
@@ -195,17 +205,18 @@ int HttpTry::on_seek(void* self, long long offset, int origin) {
 }
 
 Result<HttpResponse> HttpTry::finish(int curl_code) {
-  const char* detail = error_text_[0] != '\0' ? error_text_.data() : curl_easy_strerror(static_cast<CURLcode>(curl_code));
+  const char* detail = error_text_[0] != '\0'
+                           ? error_text_.data()
+                           : curl_easy_strerror(static_cast<CURLcode>(curl_code));
   switch (curl_code) {
     case CURLE_OK:
-      if (response_.status < 200) return error(EBADMSG, "the server answered with status {}", response_.status);
+      if (response_.status < 200)
+        return error(EBADMSG, "the server answered with status {}", response_.status);
       return std::move(response_);
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CONNECT_ERROR:
       return error(EPROTO, "{}", detail);
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -213,9 +224,12 @@ Result<HttpResponse> HttpTry::finish(int curl_code) {
     case CURLE_OPERATION_TIMEDOUT:
       return error(ENOTCONN, "{}", detail);
     case CURLE_WRITE_ERROR:
-      if (overflow_) return error(EBADMSG, "the server sent more bytes than were asked for (status {})", response_.status);
+      if (overflow_)
+        return error(EBADMSG, "the server sent more bytes than were asked for (status {})",
+                     response_.status);
       return error(ECONNRESET, "{}", detail);
     case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL:  // no status line; ours is http(s) for sure
       return error(EBADMSG, "{}", detail);
     default:
       return error(ECONNRESET, "{}", detail);

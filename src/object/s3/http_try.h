@@ -30,15 +30,16 @@ struct HttpRequest {
 
 struct HttpTimeouts {
   std::chrono::milliseconds connect{3'000};
-  std::chrono::milliseconds stall{5'000};   // no byte moved
-  std::chrono::milliseconds answer{5'000};  // from the last byte sent to the first byte of the answer
+  std::chrono::milliseconds stall{5'000};  // no byte moved
+  std::chrono::milliseconds answer{
+      5'000};  // from the last byte sent to the first byte of the answer
 };
 
 struct HttpResponse {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
-  std::string text;      // the body, unless it went into the target; errors are cut at 64 KiB
-  size_t received = 0;   // bytes in the target
+  std::string text;     // the body, unless it went into the target; errors are cut at 64 KiB
+  size_t received = 0;  // bytes in the target
   std::string_view header(std::string_view name) const;  // empty when absent
 };
 
@@ -55,8 +56,9 @@ class HttpTry {
 
   // When the try counts as stalled unless bytes move before.
   std::chrono::nanoseconds stalls_at() const;
-  // After curl reported the end with `curl_code`: the response, or what went wrong. EPROTO: TLS or set-up, trying
-  // again is in vain; ENOTCONN: no connection; ECONNRESET: lost it, or a short answer; EBADMSG: no sensible HTTP.
+  // After curl reported the end with `curl_code`: the response, or what went wrong. EPROTO: TLS or
+  // set-up, trying again is in vain; ENOTCONN: no connection; ECONNRESET: lost it, or a short
+  // answer; EBADMSG: no sensible HTTP.
   Result<HttpResponse> finish(int curl_code);
   std::chrono::nanoseconds started() const { return started_; }
 
@@ -81,7 +83,7 @@ class HttpTry {
   bool overflow_ = false;
   bool answered_ = false;
   bool sent_ = false;
-  size_t span_ = 0;         // position in request_.body
+  size_t span_ = 0;  // position in request_.body
   size_t span_offset_ = 0;
   const std::chrono::nanoseconds started_;
   std::chrono::nanoseconds last_moved_;

@@ -5,13 +5,17 @@
 namespace shoal::object {
 namespace {
 
-constexpr std::chrono::seconds kAskAgain{5};    // a source that caches answers at once
+constexpr std::chrono::seconds kAskAgain{5};  // a source that caches answers at once
 constexpr std::chrono::seconds kFailureLasts{1};
 
 }  // namespace
 
-KeyRing::KeyRing(std::unique_ptr<CredentialsSource> source, Clock& clock, std::function<void()> arrived)
-    : source_(std::move(source)), clock_(clock), arrived_(std::move(arrived)), thread_("s3-keys", [this] { run(); }) {}
+KeyRing::KeyRing(std::unique_ptr<CredentialsSource> source, Clock& clock,
+                 std::function<void()> arrived)
+    : source_(std::move(source)),
+      clock_(clock),
+      arrived_(std::move(arrived)),
+      thread_("s3-keys", [this] { run(); }) {}
 
 KeyRing::~KeyRing() {
   {
@@ -44,7 +48,9 @@ void KeyRing::expired(const Credentials& refused) {
   MutexLock lock(mutex_);
   // Several requests signed with the same old keys fail together: only the first counts.
   if (!last_.has_value() || !last_->ok()) return;
-  if ((*last_)->access_key != refused.access_key || (*last_)->session_token != refused.session_token) return;
+  if ((*last_)->access_key != refused.access_key ||
+      (*last_)->session_token != refused.session_token)
+    return;
   refused_ = true;
 }
 
@@ -62,9 +68,11 @@ void KeyRing::run() {
     lock.lock();
     fetched_ = clock_.since_boot();
     wanted_ = false;
-    const bool keeps_old = !fetched.ok() && !refused && last_.has_value() && last_->ok() && is_usable(**last_);
+    const bool keeps_old =
+        !fetched.ok() && !refused && last_.has_value() && last_->ok() && is_usable(**last_);
     if (keeps_old) {
-      log(LogLevel::kWarn, "S3 credentials could not be refreshed, using the old ones: {}", fetched.error().text());
+      log(LogLevel::kWarn, "S3 credentials could not be refreshed, using the old ones: {}",
+          fetched.error().text());
     } else {
       last_.emplace(std::move(fetched));
       refused_ = false;

@@ -1,4 +1,5 @@
-// The credentials to sign with, fetched on a thread of their own because a source may block for seconds.
+// The credentials to sign with, fetched on a thread of their own because a source may block for
+// seconds.
 #pragma once
 
 #include <functional>
@@ -18,8 +19,8 @@ class KeyRing {
   KeyRing(std::unique_ptr<CredentialsSource> source, Clock& clock, std::function<void()> arrived);
   ~KeyRing();
 
-  // Ready: the credentials. Nothing: they are being fetched, `arrived` will run. Error: the last fetch failed; the
-  // next call after a second starts another.
+  // Ready: the credentials. Nothing: they are being fetched, `arrived` will run. Error: the last
+  // fetch failed; the next call after a second starts another.
   Result<std::optional<Credentials>> current() EXCLUDES(mutex_);
   // The server refused those of `access_key` and `session_token` as expired.
   void expired(const Credentials& refused) EXCLUDES(mutex_);
@@ -34,8 +35,8 @@ class KeyRing {
   Mutex mutex_;
   CondVar changed_;
   bool stopping_ GUARDED_BY(mutex_) = false;
-  bool wanted_ GUARDED_BY(mutex_) = false;     // a fetch was asked for or is under way
-  bool refused_ GUARDED_BY(mutex_) = false;    // tell the source before the next fetch
+  bool wanted_ GUARDED_BY(mutex_) = false;   // a fetch was asked for or is under way
+  bool refused_ GUARDED_BY(mutex_) = false;  // tell the source before the next fetch
   std::optional<Result<Credentials>> last_ GUARDED_BY(mutex_);
   std::chrono::nanoseconds fetched_ GUARDED_BY(mutex_){0};
   Thread thread_;

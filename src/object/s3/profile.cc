@@ -15,7 +15,8 @@ std::string_view trimmed(std::string_view text) {
 bool names_section(std::string_view line, std::string_view profile, bool is_config) {
   const size_t end = line.find(']');
   std::string_view name = trimmed(line.substr(1, end == std::string_view::npos ? end : end - 1));
-  if (is_config && name.starts_with("profile") && name.size() > 7 && (name[7] == ' ' || name[7] == '\t')) {
+  if (is_config && name.starts_with("profile") && name.size() > 7 &&
+      (name[7] == ' ' || name[7] == '\t')) {
     return trimmed(name.substr(7)) == profile;
   }
   return name == profile && (!is_config || profile == "default");
@@ -36,11 +37,13 @@ ProfileKeys parse_profile(std::string_view text, std::string_view profile, bool 
       inside = names_section(line, profile, is_config);
       continue;
     }
-    const bool is_nested = raw.front() == ' ' || raw.front() == '\t';  // part of the key above: none of ours
+    const bool is_nested =
+        raw.front() == ' ' || raw.front() == '\t';  // part of the key above: none of ours
     const size_t equals = line.find('=');
     if (!inside || is_nested || equals == std::string_view::npos) continue;
     std::string name(trimmed(line.substr(0, equals)));
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     keys[name] = trimmed(line.substr(equals + 1));
   }
   return keys;

@@ -1,4 +1,5 @@
-// The global limit on retries: what a store that is down must not get from us is more requests than before.
+// The global limit on retries: what a store that is down must not get from us is more requests than
+// before.
 #pragma once
 
 #include <algorithm>
@@ -6,8 +7,9 @@
 
 namespace shoal::object {
 
-// Every first try earns a tenth of a retry, up to kSavedMax; so retries stay at 10 % of the requests. A floor of
-// kFloor retries, refilled by one a second, lets a few always work when there is little traffic. Not thread-safe.
+// Every first try earns a tenth of a retry, up to kSavedMax; so retries stay at 10 % of the
+// requests. A floor of kFloor retries, refilled by one a second, lets a few always work when there
+// is little traffic. Not thread-safe.
 class RetryBudget {
  public:
   static constexpr double kShare = 0.1;
@@ -21,7 +23,8 @@ class RetryBudget {
 
   // Takes one retry; false when there is none now.
   bool take(std::chrono::nanoseconds now) {
-    floor_ = std::min(kFloor, floor_ + kFloorPerSecond * std::chrono::duration<double>(now - refilled_).count());
+    floor_ = std::min(
+        kFloor, floor_ + kFloorPerSecond * std::chrono::duration<double>(now - refilled_).count());
     refilled_ = now;
     double& purse = saved_ >= 1 ? saved_ : floor_;
     if (purse < 1) return false;

@@ -8,7 +8,8 @@ BucketAddress::BucketAddress(const BucketUrl& url)
     : bucket_(url.bucket), region_(url.region), ca_file_(url.ca_file), path_style_(url.path_style) {
   std::string endpoint = url.endpoint;
   if (endpoint.empty()) {
-    endpoint = fmt::format("https://s3.{}.amazonaws.com{}", region_, region_.starts_with("cn-") ? ".cn" : "");
+    endpoint = fmt::format("https://s3.{}.amazonaws.com{}", region_,
+                           region_.starts_with("cn-") ? ".cn" : "");
   }
   const size_t scheme_end = endpoint.find("://");
   scheme_ = endpoint.substr(0, scheme_end);
@@ -53,7 +54,8 @@ HttpRequest signed_request(const S3Request& request, const BucketAddress& addres
   const bool hash_it = sign_payload || !request.text.empty();
   const std::string payload = hash_it ? sha256_hex(http.body) : std::string(kUnsignedPayload);
   const std::string date = amz_date(now);
-  Fields signed_headers{{"host", address.host()}, {"x-amz-content-sha256", payload}, {"x-amz-date", date}};
+  Fields signed_headers{
+      {"host", address.host()}, {"x-amz-content-sha256", payload}, {"x-amz-date", date}};
   if (!credentials.session_token.empty()) {
     signed_headers.emplace_back("x-amz-security-token", credentials.session_token);
   }
@@ -68,8 +70,9 @@ HttpRequest signed_request(const S3Request& request, const BucketAddress& addres
   for (const auto& [name, value] : signed_headers) http.headers.push_back(name + ": " + value);
   if (!credentials.access_key.empty()) {
     const ToSign to_sign{request.method, path, query, signed_headers, payload};
-    http.headers.push_back(
-        "authorization: " + signer.authorization(to_sign, date, credentials.access_key, credentials.secret_key));
+    http.headers.push_back("authorization: " + signer.authorization(to_sign, date,
+                                                                    credentials.access_key,
+                                                                    credentials.secret_key));
   }
   return http;
 }

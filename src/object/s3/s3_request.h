@@ -47,8 +47,8 @@ class BucketAddress {
   bool path_style_ = true;
 };
 
-// The request as it goes over the wire at `now`; `sign_payload` hashes the caller's bytes too. Our own texts are
-// always signed: they are short.
+// The request as it goes over the wire at `now`; `sign_payload` hashes the caller's bytes too. Our
+// own texts are always signed: they are short.
 HttpRequest signed_request(const S3Request& request, const BucketAddress& address, Signer& signer,
                            const Credentials& credentials, Time now, bool sign_payload);
 

@@ -39,8 +39,10 @@ std::optional<ContentRange> parse_content_range(std::string_view text) {
   if (bytes == "*") return range;
   const size_t dash = bytes.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
-  const std::optional<uint64_t> first = number(bytes.substr(0, dash)), last = number(bytes.substr(dash + 1));
-  if (!first.has_value() || !last.has_value() || *first > *last || *last >= range.total) return std::nullopt;
+  const std::optional<uint64_t> first = number(bytes.substr(0, dash)),
+                                last = number(bytes.substr(dash + 1));
+  if (!first.has_value() || !last.has_value() || *first > *last || *last >= range.total)
+    return std::nullopt;
   range.has_range = true;
   range.first = *first;
   range.last = *last;
@@ -54,7 +56,8 @@ Result<GetResult> checked_get(const HttpResponse& response, uint64_t offset, siz
   const std::optional<ContentRange> range = parse_content_range(header);
   if (response.status == 416) {
     if (range.has_value() && offset < range->total) {
-      return error(EBADMSG, "the server refuses a range at {} of an object of {} bytes", offset, range->total);
+      return error(EBADMSG, "the server refuses a range at {} of an object of {} bytes", offset,
+                   range->total);
     }
     return GetResult{0, range.has_value() ? range->total : 0, etag};
   }
@@ -63,39 +66,44 @@ Result<GetResult> checked_get(const HttpResponse& response, uint64_t offset, siz
     return GetResult{response.received, response.received, etag};
   }
   if (response.status != 206 || !range.has_value() || !range->has_range) {
-    return error(EBADMSG, "status {} with Content-Range \"{}\" to a ranged GET", response.status, header);
+    return error(EBADMSG, "status {} with Content-Range \"{}\" to a ranged GET", response.status,
+                 header);
   }
   const uint64_t due = offset < range->total ? std::min<uint64_t>(asked, range->total - offset) : 0;
   if (range->first != offset || range->last - range->first + 1 != due || response.received != due) {
-    return error(EBADMSG, "{} bytes at {} were due, the server sent {} with Content-Range \"{}\"", due, offset,
-                 response.received, header);
+    return error(EBADMSG, "{} bytes at {} were due, the server sent {} with Content-Range \"{}\"",
+                 due, offset, response.received, header);
   }
   return GetResult{response.received, range->total, etag};
 }
 
 class S3Store final : public ObjectStore {
  public:
-  S3Store(const BucketUrl& url, std::unique_ptr<CredentialsSource> credentials, Clock& clock, Random& random,
-          const S3Options& options)
+  S3Store(const BucketUrl& url, std::unique_ptr<CredentialsSource> credentials, Clock& clock,
+          Random& random, const S3Options& options)
       : prefix_(url.prefix.empty() ? "" : url.prefix + "/"),
         dispatcher_(BucketAddress(url), std::move(credentials), clock, random, options) {}
 
-  void put(std::string key, std::vector<ByteView> spans, CallOptions options, Done<std::string> done) override {
+  void put(std::string key, std::vector<ByteView> spans, CallOptions options,
+           Done<std::string> done) override {
     if (!valid(check_key(key, prefix_.size()), options, done)) return;
     S3Request request = object_request(OpClass::kWrite, "PUT", key);
     request.body = std::move(spans);
     request.patience = kPutPatience;
     if (options.if_absent) request.headers.emplace_back("if-none-match", "*");
-    send<std::string>(std::move(request), options, &RequestCounters::put, take_etag, std::move(done));
+    send<std::string>(std::move(request), options, &RequestCounters::put, take_etag,
+                      std::move(done));
   }
 
-  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options, Done<GetResult> done) override {
+  void get(std::string key, uint64_t offset, MutableBytes into, GetOptions options,
+           Done<GetResult> done) override {
     if (!valid(check_key(key, prefix_.size()), options.call, done)) return;
     if (into.empty()) {  // HTTP has no empty range
-      return head_object(std::move(key), options.call, options.if_match, [done = std::move(done)](Result<ObjectInfo> info) {
-        if (!info.ok()) return done(std::move(info).error());
-        done(GetResult{0, info->size, info->etag});
-      });
+      return head_object(std::move(key), options.call, options.if_match,
+                         [done = std::move(done)](Result<ObjectInfo> info) {
+                           if (!info.ok()) return done(std::move(info).error());
+                           done(GetResult{0, info->size, info->etag});
+                         });
     }
     S3Request request = object_request(OpClass::kRead, "GET", key);
     const uint64_t last = offset + std::min<uint64_t>(into.size() - 1, UINT64_MAX - offset);
@@ -105,7 +113,8 @@ class S3Store final : public ObjectStore {
     request.has_target = true;
     send<GetResult>(
         std::move(request), options.call, &RequestCounters::get,
-        [offset, asked = into.size()](S3Request&, HttpResponse& response, std::optional<Verdict>&, GetResult& out) -> Status {
+        [offset, asked = into.size()](S3Request&, HttpResponse& response, std::optional<Verdict>&,
+                                      GetResult& out) -> Status {
           TRY_ASSIGN(out, checked_get(response, offset, asked));
           return {};
         },
@@ -117,7 +126,8 @@ class S3Store final : public ObjectStore {
     head_object(std::move(key), options, "", std::move(done));
   }
 
-  void remove_many(std::vector<std::string> keys, CallOptions options, Done<std::vector<std::string>> done) override;
+  void remove_many(std::vector<std::string> keys, CallOptions options,
+                   Done<std::vector<std::string>> done) override;
   void list(std::string prefix, ListOptions options, Done<ListPage> done) override;
 
   void upload_begin(std::string key, CallOptions options, Done<std::string> done) override {
@@ -126,15 +136,16 @@ class S3Store final : public ObjectStore {
     request.query.emplace_back("uploads", "");
     send<std::string>(
         std::move(request), options, &RequestCounters::multipart,
-        [](S3Request&, HttpResponse& response, std::optional<Verdict>&, std::string& out) -> Status {
+        [](S3Request&, HttpResponse& response, std::optional<Verdict>&,
+           std::string& out) -> Status {
           TRY_ASSIGN(out, parse_upload_id_xml(response.text));
           return {};
         },
         std::move(done));
   }
 
-  void upload_part(std::string key, std::string upload, int number, std::vector<ByteView> spans, CallOptions options,
-                   Done<UploadedPart> done) override {
+  void upload_part(std::string key, std::string upload, int number, std::vector<ByteView> spans,
+                   CallOptions options, Done<UploadedPart> done) override {
     if (!valid(check_parts({{number, ""}}), options, done)) return;
     S3Request request = object_request(OpClass::kWrite, "PUT", key);
     request.query = {{"partNumber", std::to_string(number)}, {"uploadId", upload}};
@@ -142,17 +153,19 @@ class S3Store final : public ObjectStore {
     request.patience = kPutPatience;
     send<UploadedPart>(
         std::move(request), options, &RequestCounters::multipart,
-        [number](S3Request& sent, HttpResponse& response, std::optional<Verdict>& inner, UploadedPart& out) {
+        [number](S3Request& sent, HttpResponse& response, std::optional<Verdict>& inner,
+                 UploadedPart& out) {
           out.number = number;
           return take_etag(sent, response, inner, out.etag);
         },
         std::move(done));
   }
 
-  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts, CallOptions options,
-                       Done<std::string> done) override;
+  void upload_complete(std::string key, std::string upload, std::vector<UploadedPart> parts,
+                       CallOptions options, Done<std::string> done) override;
 
-  void upload_abort(std::string key, std::string upload, CallOptions options, Done<bool> done) override {
+  void upload_abort(std::string key, std::string upload, CallOptions options,
+                    Done<bool> done) override {
     if (!valid(check_key(key, prefix_.size()), options, done)) return;
     S3Request request = object_request(OpClass::kWrite, "DELETE", key);
     request.query.emplace_back("uploadId", upload);
@@ -178,8 +191,8 @@ class S3Store final : public ObjectStore {
   using Accept = std::function<Status(S3Request&, HttpResponse&, std::optional<Verdict>&, T&)>;
   using Counter = std::atomic<uint64_t> RequestCounters::*;
 
-  static Status take_etag(S3Request& /*request*/, HttpResponse& response, std::optional<Verdict>& /*inner*/,
-                          std::string& out) {
+  static Status take_etag(S3Request& /*request*/, HttpResponse& response,
+                          std::optional<Verdict>& /*inner*/, std::string& out) {
     out = response.header("etag");
     if (out.empty()) return Error(EBADMSG, "the server stored the object and gave no ETag");
     return {};
@@ -194,8 +207,8 @@ class S3Store final : public ObjectStore {
   }
 
   template <typename T>
-  void send_with_tries(S3Request request, const CallOptions& options, Counter counter, Accept<T> accept,
-                       std::function<void(Result<T>, int tries)> done) {
+  void send_with_tries(S3Request request, const CallOptions& options, Counter counter,
+                       Accept<T> accept, std::function<void(Result<T>, int tries)> done) {
     auto out = std::make_shared<T>();  // shared by the two closures, one after the other
     S3Call call;
     call.request = std::move(request);
@@ -213,9 +226,11 @@ class S3Store final : public ObjectStore {
   }
 
   template <typename T>
-  void send(S3Request request, const CallOptions& options, Counter counter, Accept<T> accept, Done<T> done) {
-    send_with_tries<T>(std::move(request), options, counter, std::move(accept),
-                       [done = std::move(done)](Result<T> result, int) { done(std::move(result)); });
+  void send(S3Request request, const CallOptions& options, Counter counter, Accept<T> accept,
+            Done<T> done) {
+    send_with_tries<T>(
+        std::move(request), options, counter, std::move(accept),
+        [done = std::move(done)](Result<T> result, int) { done(std::move(result)); });
   }
 
   // An argument that is wrong is answered from the dispatcher's thread like everything else.
@@ -230,14 +245,17 @@ class S3Store final : public ObjectStore {
     return false;
   }
 
-  void head_object(std::string key, const CallOptions& options, const std::string& if_match, Done<ObjectInfo> done) {
+  void head_object(std::string key, const CallOptions& options, const std::string& if_match,
+                   Done<ObjectInfo> done) {
     S3Request request = object_request(OpClass::kRead, "HEAD", key);
     if (!if_match.empty()) request.headers.emplace_back("if-match", if_match);
     send<ObjectInfo>(
         std::move(request), options, &RequestCounters::head,
-        [key = std::move(key)](S3Request&, HttpResponse& response, std::optional<Verdict>&, ObjectInfo& out) -> Status {
+        [key = std::move(key)](S3Request&, HttpResponse& response, std::optional<Verdict>&,
+                               ObjectInfo& out) -> Status {
           const std::optional<uint64_t> size = number(response.header("content-length"));
-          if (!size.has_value()) return Error(EBADMSG, "the server does not tell the object's length");
+          if (!size.has_value())
+            return Error(EBADMSG, "the server does not tell the object's length");
           out = ObjectInfo{key, *size, std::string(response.header("etag")), {}};
           out.modified.seconds = parse_http_date(response.header("last-modified")).value_or(0);
           return {};
@@ -245,14 +263,17 @@ class S3Store final : public ObjectStore {
         std::move(done));
   }
 
-  void remove_one(const std::string& key, const CallOptions& options, std::function<void(Status)> done);
-  void remove_batch(std::vector<std::string> keys, const CallOptions& options, Done<std::vector<std::string>> done);
+  void remove_one(const std::string& key, const CallOptions& options,
+                  std::function<void(Status)> done);
+  void remove_batch(std::vector<std::string> keys, const CallOptions& options,
+                    Done<std::vector<std::string>> done);
 
   const std::string prefix_;  // "" or with a slash at its end
   Dispatcher dispatcher_;
 };
 
-void S3Store::remove_one(const std::string& key, const CallOptions& options, std::function<void(Status)> done) {
+void S3Store::remove_one(const std::string& key, const CallOptions& options,
+                         std::function<void(Status)> done) {
   send<bool>(
       object_request(OpClass::kWrite, "DELETE", key), options, &RequestCounters::remove,
       [](S3Request&, HttpResponse&, std::optional<Verdict>&, bool&) -> Status { return {}; },
@@ -271,7 +292,8 @@ void S3Store::remove_batch(std::vector<std::string> keys, const CallOptions& opt
   for (std::string& key : keys) key.insert(0, prefix_);
   request.text = delete_xml(keys);
   request.patience = kCompletePatience;  // a thousand deletes in one request
-  request.headers = {{"content-md5", md5_base64(request.text)}, {"content-type", "application/xml"}};
+  request.headers = {{"content-md5", md5_base64(request.text)},
+                     {"content-type", "application/xml"}};
   send<std::vector<std::string>>(
       std::move(request), options, &RequestCounters::remove,
       [prefix = prefix_](S3Request&, HttpResponse& response, std::optional<Verdict>&,
@@ -280,7 +302,8 @@ void S3Store::remove_batch(std::vector<std::string> keys, const CallOptions& opt
         out.clear();
         for (const DeleteFailure& failure : failures) {
           if (failure.error.code == "NoSuchKey") continue;
-          if (!failure.key.starts_with(prefix)) return error(EBADMSG, "the server failed to remove a foreign key");
+          if (!failure.key.starts_with(prefix))
+            return error(EBADMSG, "the server failed to remove a foreign key");
           out.push_back(failure.key.substr(prefix.size()));
         }
         return {};
@@ -288,11 +311,14 @@ void S3Store::remove_batch(std::vector<std::string> keys, const CallOptions& opt
       std::move(done));
 }
 
-void S3Store::remove_many(std::vector<std::string> keys, CallOptions options, Done<std::vector<std::string>> done) {
+void S3Store::remove_many(std::vector<std::string> keys, CallOptions options,
+                          Done<std::vector<std::string>> done) {
   if (!valid(check_keys(keys, prefix_.size()), options, done)) return;
   // Keys that XML cannot hold go one by one, and so does a single key: every vendor has DELETE.
-  const auto singles = keys.size() == 1 ? keys.begin() : std::stable_partition(keys.begin(), keys.end(), fits_xml);
-  std::vector<std::string> one_by_one(std::make_move_iterator(singles), std::make_move_iterator(keys.end()));
+  const auto singles =
+      keys.size() == 1 ? keys.begin() : std::stable_partition(keys.begin(), keys.end(), fits_xml);
+  std::vector<std::string> one_by_one(std::make_move_iterator(singles),
+                                      std::make_move_iterator(keys.end()));
   keys.erase(singles, keys.end());
   if (one_by_one.empty()) {
     return remove_batch(std::move(keys), options, std::move(done));
@@ -343,22 +369,26 @@ void S3Store::list(std::string prefix, ListOptions options, Done<ListPage> done)
                    {"max-keys", std::to_string(options.limit)},
                    {"prefix", prefix_ + prefix}};
   if (!options.delimiter.empty()) request.query.emplace_back("delimiter", options.delimiter);
-  if (!options.start_after.empty()) request.query.emplace_back("start-after", prefix_ + options.start_after);
+  if (!options.start_after.empty())
+    request.query.emplace_back("start-after", prefix_ + options.start_after);
   send<ListPage>(
       std::move(request), options.call, &RequestCounters::list,
       [own = prefix_, whole = prefix_ + prefix, start_after = options.start_after](
-          S3Request& sent, HttpResponse& response, std::optional<Verdict>&, ListPage& out) -> Status {
+          S3Request& sent, HttpResponse& response, std::optional<Verdict>&,
+          ListPage& out) -> Status {
         TRY_ASSIGN(ListXml list, parse_list_xml(response.text));
         out = ListPage{};
         out.truncated = list.truncated;
         for (ObjectInfo& object : list.objects) {
-          if (!object.key.starts_with(whole)) return error(EBADMSG, "the list has the foreign key {}", object.key);
+          if (!object.key.starts_with(whole))
+            return error(EBADMSG, "the list has the foreign key {}", object.key);
           object.key.erase(0, own.size());
           out.next_start_after = std::max(out.next_start_after, object.key);
           out.objects.push_back(std::move(object));
         }
         for (std::string& common : list.common_prefixes) {
-          if (!common.starts_with(whole)) return error(EBADMSG, "the list has the foreign prefix {}", common);
+          if (!common.starts_with(whole))
+            return error(EBADMSG, "the list has the foreign prefix {}", common);
           common.erase(0, own.size());
           // Servers differ in whether a group that start-after lies in is listed again.
           if (common <= start_after && !start_after.empty()) continue;
@@ -369,8 +399,10 @@ void S3Store::list(std::string prefix, ListOptions options, Done<ListPage> done)
           out.next_start_after.clear();
         } else if (out.next_start_after.empty()) {
           // A page of nothing new: only the server's own token goes on from here.
-          if (list.next_token.empty()) return Error(EBADMSG, "the list is truncated and says not where to go on");
-          std::erase_if(sent.query, [](const auto& field) { return field.first == "continuation-token"; });
+          if (list.next_token.empty())
+            return Error(EBADMSG, "the list is truncated and says not where to go on");
+          std::erase_if(sent.query,
+                        [](const auto& field) { return field.first == "continuation-token"; });
           sent.query.emplace_back("continuation-token", list.next_token);
           return Error(ERESTART);
         }
@@ -392,7 +424,8 @@ void S3Store::upload_complete(std::string key, std::string upload, std::vector<U
   request.patience = kCompletePatience;
   send_with_tries<std::string>(
       std::move(request), options, &RequestCounters::multipart,
-      [this](S3Request& sent, HttpResponse& response, std::optional<Verdict>& inner, std::string& out) -> Status {
+      [this](S3Request& sent, HttpResponse& response, std::optional<Verdict>& inner,
+             std::string& out) -> Status {
         TRY_ASSIGN(const CompleteXml complete, parse_complete_xml(response.text));
         if (!complete.error.code.empty()) {
           inner = judge_code(sent, response.status, complete.error, dispatcher_.address());
@@ -402,7 +435,8 @@ void S3Store::upload_complete(std::string key, std::string upload, std::vector<U
         return {};
       },
       [this, key, options, done = std::move(done)](Result<std::string> result, int tries) {
-        // An earlier try may have succeeded with its answer lost; the upload is then gone and the object there.
+        // An earlier try may have succeeded with its answer lost; the upload is then gone and the
+        // object there.
         if (result.ok() || !result.error().is(ENOENT) || tries < 2) return done(std::move(result));
         head_object(key, options, "", [done, first = result.error()](Result<ObjectInfo> info) {
           if (info.ok()) return done(std::move(info->etag));
@@ -413,11 +447,14 @@ void S3Store::upload_complete(std::string key, std::string upload, std::vector<U
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> open_s3_store(const BucketUrl& url, std::unique_ptr<CredentialsSource> credentials,
-                                                   Clock& clock, Random& random, S3Options options) {
+Result<std::unique_ptr<ObjectStore>> open_s3_store(const BucketUrl& url,
+                                                   std::unique_ptr<CredentialsSource> credentials,
+                                                   Clock& clock, Random& random,
+                                                   S3Options options) {
   if (url.kind != BucketUrl::Kind::kS3) return error(EINVAL, "{} is no S3 bucket", url.to_string());
   if (options.connections_max < 1) {
-    return error(EINVAL, "{} connections to S3 are too few; 1 is the least", options.connections_max);
+    return error(EINVAL, "{} connections to S3 are too few; 1 is the least",
+                 options.connections_max);
   }
   return std::unique_ptr<ObjectStore>(
       std::make_unique<S3Store>(url, std::move(credentials), clock, random, options));

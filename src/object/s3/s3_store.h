@@ -1,4 +1,5 @@
-// The S3 client: libcurl multi on one thread, HTTP/1.1, own SigV4 over OpenSSL, path and virtual style (design §7).
+// The S3 client: libcurl multi on one thread, HTTP/1.1, own SigV4 over OpenSSL, path and virtual
+// style (design §7).
 #pragma once
 
 #include <memory>
@@ -19,20 +20,22 @@ struct Credentials {
   Time expires;               // 0: never
 };
 
-// Where keys come from: explicit → env → profile → web identity → ECS → IMDSv2. get() may block while it refreshes (at
-// 80 % of life, jittered): the store calls it on a thread of its own every few seconds of use and signs with the last
-// ones meanwhile. Called by one thread.
+// Where keys come from: explicit → env → profile → web identity → ECS → IMDSv2. get() may block
+// while it refreshes (at 80 % of life, jittered): the store calls it on a thread of its own every
+// few seconds of use and signs with the last ones meanwhile. Called by one thread.
 class CredentialsSource {
  public:
   virtual ~CredentialsSource() = default;
   virtual Result<Credentials> get() = 0;
-  // The store was told that what get() returned last is no longer valid: the next get() must fetch new ones.
+  // The store was told that what get() returned last is no longer valid: the next get() must fetch
+  // new ones.
   virtual void expired() {}
 };
 
 std::unique_ptr<CredentialsSource> make_static_credentials(Credentials credentials);
 // EACCES naming every place that was looked at when none has any.
-Result<std::unique_ptr<CredentialsSource>> make_default_credentials(LocalFs& fs, Clock& clock, Random& random);
+Result<std::unique_ptr<CredentialsSource>> make_default_credentials(LocalFs& fs, Clock& clock,
+                                                                    Random& random);
 
 struct S3Options {
   int connections_max = 64;
@@ -42,9 +45,11 @@ struct S3Options {
   std::chrono::milliseconds backoff_max{5'000};
 };
 
-// `clock`, `random` outlive the store. No request is sent yet. Callbacks run on the one thread that drives all
-// requests.
-Result<std::unique_ptr<ObjectStore>> open_s3_store(const BucketUrl& url, std::unique_ptr<CredentialsSource> credentials,
-                                                   Clock& clock, Random& random, S3Options options = {});
+// `clock`, `random` outlive the store. No request is sent yet. Callbacks run on the one thread that
+// drives all requests.
+Result<std::unique_ptr<ObjectStore>> open_s3_store(const BucketUrl& url,
+                                                   std::unique_ptr<CredentialsSource> credentials,
+                                                   Clock& clock, Random& random,
+                                                   S3Options options = {});
 
 }  // namespace shoal::object

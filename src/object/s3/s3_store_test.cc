@@ -21,9 +21,11 @@ class FakeBucket final : public ContractBucket {
 
  private:
   void open() {
-    const BucketUrl url = BucketUrl::parse("s3://bkt/pre fix?endpoint=" + server_.endpoint()).value();
-    store_ = open_s3_store(url, make_static_credentials({server_.access_key(), server_.secret_key(), "", {}}), clock_,
-                           random_)
+    const BucketUrl url =
+        BucketUrl::parse("s3://bkt/pre fix?endpoint=" + server_.endpoint()).value();
+    store_ = open_s3_store(
+                 url, make_static_credentials({server_.access_key(), server_.secret_key(), "", {}}),
+                 clock_, random_)
                  .value();
   }
 
@@ -34,8 +36,9 @@ class FakeBucket final : public ContractBucket {
 };
 
 TEST_P(ContractTest, holds) { run_contract_case(GetParam()); }
-INSTANTIATE_TEST_SUITE_P(S3, ContractTest,
-                         testing::ValuesIn(contract_parameters([] { return std::make_unique<FakeBucket>(); })),
+INSTANTIATE_TEST_SUITE_P(S3, ContractTest, testing::ValuesIn(contract_parameters([] {
+                           return std::make_unique<FakeBucket>();
+                         })),
                          contract_test_name);
 
 }  // namespace

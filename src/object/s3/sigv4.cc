@@ -22,7 +22,8 @@ std::string digest(const EVP_MD* algorithm, const std::vector<ByteView>& spans) 
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   CHECK(context != nullptr);
   CHECK(EVP_DigestInit_ex(context, algorithm, nullptr) == 1);
-  for (const ByteView& span : spans) CHECK(EVP_DigestUpdate(context, span.data(), span.size()) == 1);
+  for (const ByteView& span : spans)
+    CHECK(EVP_DigestUpdate(context, span.data(), span.size()) == 1);
   CHECK(EVP_DigestFinal_ex(context, out.data(), &size) == 1);
   EVP_MD_CTX_free(context);
   return {reinterpret_cast<const char*>(out.data()), size};
@@ -32,13 +33,14 @@ std::string hmac_sha256(std::string_view key, std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
   unsigned int size = 0;
   CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-             reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size) != nullptr);
+             reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(),
+             &size) != nullptr);
   return {reinterpret_cast<const char*>(out.data()), size};
 }
 
 bool is_unreserved(unsigned char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
 }
 
 // Blanks at both ends go, runs of blanks become one.
@@ -82,7 +84,8 @@ std::string uri_encode(std::string_view text, bool keep_slash) {
 
 std::string encoded_query(const Fields& query) {
   Fields encoded;
-  for (const auto& [name, value] : query) encoded.emplace_back(uri_encode(name, false), uri_encode(value, false));
+  for (const auto& [name, value] : query)
+    encoded.emplace_back(uri_encode(name, false), uri_encode(value, false));
   std::sort(encoded.begin(), encoded.end());
   std::string out;
   for (const auto& [name, value] : encoded) {
@@ -92,7 +95,9 @@ std::string encoded_query(const Fields& query) {
   return out;
 }
 
-std::string sha256_hex(const std::vector<ByteView>& spans) { return to_hex(as_bytes(digest(EVP_sha256(), spans))); }
+std::string sha256_hex(const std::vector<ByteView>& spans) {
+  return to_hex(as_bytes(digest(EVP_sha256(), spans)));
+}
 
 std::string md5_base64(std::string_view text) {
   const std::string hash = digest(EVP_md5(), {as_bytes(text)});
@@ -106,8 +111,8 @@ std::string amz_date(Time now) {
   const time_t seconds = now.seconds;
   tm utc{};
   gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                     utc.tm_min, utc.tm_sec);
+  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }
 
 std::string canonical_request(ToSign request) {
@@ -119,12 +124,13 @@ std::string canonical_request(ToSign request) {
   return out;
 }
 
-std::string Signer::authorization(const ToSign& request, std::string_view date, const std::string& access_key,
-                                  const std::string& secret_key) {
+std::string Signer::authorization(const ToSign& request, std::string_view date,
+                                  const std::string& access_key, const std::string& secret_key) {
   const std::string day(date.substr(0, 8));
   if (day != key_day_ || secret_key != key_secret_) {
-    key_ = hmac_sha256(hmac_sha256(hmac_sha256(hmac_sha256("AWS4" + secret_key, day), region_), service_),
-                       "aws4_request");
+    key_ = hmac_sha256(
+        hmac_sha256(hmac_sha256(hmac_sha256("AWS4" + secret_key, day), region_), service_),
+        "aws4_request");
     key_day_ = day;
     key_secret_ = secret_key;
   }
@@ -134,8 +140,8 @@ std::string Signer::authorization(const ToSign& request, std::string_view date, 
       fmt::format("{}\n{}\n{}\n{}", kAlgorithm, date, scope, sha256_hex({as_bytes(canonical)}));
   Fields sorted = request.headers;
   std::sort(sorted.begin(), sorted.end());
-  return fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm, access_key, scope,
-                     signed_names(sorted), to_hex(as_bytes(hmac_sha256(key_, to_sign))));
+  return fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm, access_key,
+                     scope, signed_names(sorted), to_hex(as_bytes(hmac_sha256(key_, to_sign))));
 }
 
 }  // namespace shoal::object

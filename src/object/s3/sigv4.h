@@ -1,6 +1,7 @@
 // AWS Signature Version 4 for S3, header form.
-// Source: AWS documentation, "Create a signed AWS API request" and "Signature Calculations for the Authorization
-// Header". S3's own rule: the path is encoded once and never normalised (`//` and `..` stay).
+// Source: AWS documentation, "Create a signed AWS API request" and "Signature Calculations for the
+// Authorization Header". S3's own rule: the path is encoded once and never normalised (`//` and
+// `..` stay).
 #pragma once
 
 #include <string>
@@ -28,9 +29,9 @@ std::string amz_date(Time now);  // "20130524T000000Z"
 
 struct ToSign {
   std::string_view method;
-  std::string_view path;          // encoded, with the leading slash, exactly as sent
-  std::string_view query;         // encoded_query()
-  Fields headers;                 // lower-case names, all of them signed; host and x-amz-date must be among them
+  std::string_view path;   // encoded, with the leading slash, exactly as sent
+  std::string_view query;  // encoded_query()
+  Fields headers;  // lower-case names, all of them signed; host and x-amz-date must be among them
   std::string_view payload_hash;  // hex, or kUnsignedPayload
 };
 
@@ -39,10 +40,12 @@ std::string canonical_request(ToSign request);
 // Keeps the key of the day, so that a request costs two hashes. Not thread-safe.
 class Signer {
  public:
-  Signer(std::string region, std::string service) : region_(std::move(region)), service_(std::move(service)) {}
-  // The value of the Authorization header. `date` is amz_date() of the moment in the x-amz-date header.
-  std::string authorization(const ToSign& request, std::string_view date, const std::string& access_key,
-                            const std::string& secret_key);
+  Signer(std::string region, std::string service)
+      : region_(std::move(region)), service_(std::move(service)) {}
+  // The value of the Authorization header. `date` is amz_date() of the moment in the x-amz-date
+  // header.
+  std::string authorization(const ToSign& request, std::string_view date,
+                            const std::string& access_key, const std::string& secret_key);
 
  private:
   const std::string region_;

@@ -1,5 +1,5 @@
-// Golden values: the first two are printed in AWS's documentation; the others come from an independent reference
-// (python3: urllib.parse.quote, hmac, hashlib), not from this code.
+// Golden values: the first two are printed in AWS's documentation; the others come from an
+// independent reference (python3: urllib.parse.quote, hmac, hashlib), not from this code.
 #include "object/s3/sigv4.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +7,8 @@
 namespace shoal::object {
 namespace {
 
-std::string signature(Signer& signer, const ToSign& request, const char* date, const char* key, const char* secret) {
+std::string signature(Signer& signer, const ToSign& request, const char* date, const char* key,
+                      const char* secret) {
   const std::string authorization = signer.authorization(request, date, key, secret);
   const size_t at = authorization.find("Signature=");
   return at == std::string::npos ? authorization : authorization.substr(at + 10);
@@ -37,11 +38,14 @@ TEST(SigV4, documented_get_with_a_range) {
 
 TEST(SigV4, documented_list) {
   Signer signer("us-east-1", "s3");
-  const std::string empty = sha256_hex({}), query = encoded_query({{"prefix", "J"}, {"max-keys", "2"}});
+  const std::string empty = sha256_hex({}),
+                    query = encoded_query({{"prefix", "J"}, {"max-keys", "2"}});
   const ToSign request{"GET",
                        "/",
                        query,
-                       {{"host", "examplebucket.s3.amazonaws.com"}, {"x-amz-content-sha256", empty}, {"x-amz-date", kDocDate}},
+                       {{"host", "examplebucket.s3.amazonaws.com"},
+                        {"x-amz-content-sha256", empty},
+                        {"x-amz-date", kDocDate}},
                        empty};
   EXPECT_EQ(signature(signer, request, kDocDate, kDocKey, kDocSecret),
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7");
@@ -78,9 +82,10 @@ TEST(SigV4, queries_are_encoded_and_sorted) {
                                            {"start-after", "a b/~x"},
                                            {"encoding-type", "url"},
                                            {"max-keys", "1000"}});
-  EXPECT_EQ(query,
-            "delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=a%20b%2F%2B%25%26%3D%C3%A9&"
-            "start-after=a%20b%2F~x");
+  EXPECT_EQ(
+      query,
+      "delimiter=%2F&encoding-type=url&list-type=2&max-keys=1000&prefix=a%20b%2F%2B%25%26%3D%C3%A9&"
+      "start-after=a%20b%2F~x");
   Signer signer("eu-west-1", "s3");
   const ToSign request{"GET",
                        "/bkt",
@@ -95,25 +100,32 @@ TEST(SigV4, queries_are_encoded_and_sorted) {
 
 TEST(SigV4, signed_payload_and_a_parameter_without_a_value) {
   Signer signer("eu-west-1", "s3");
-  const std::string hash = sha256_hex({as_bytes("bo"), as_bytes("dy")}), query = encoded_query({{"delete", ""}});
+  const std::string hash = sha256_hex({as_bytes("bo"), as_bytes("dy")}),
+                    query = encoded_query({{"delete", ""}});
   EXPECT_EQ(query, "delete=");
-  const ToSign request{
-      "POST",
-      "/bkt",
-      query,
-      {{"host", "h"}, {"x-amz-content-sha256", hash}, {"x-amz-date", "20261125T015500Z"}, {"content-md5", "hB"}},
-      hash};
+  const ToSign request{"POST",
+                       "/bkt",
+                       query,
+                       {{"host", "h"},
+                        {"x-amz-content-sha256", hash},
+                        {"x-amz-date", "20261125T015500Z"},
+                        {"content-md5", "hB"}},
+                       hash};
   EXPECT_EQ(signature(signer, request, "20261125T015500Z", "AK", "SK"),
             "3cf994362e9e30980c7cf9aade11dc4c5aefa565593868bb6fc950ab383f2a39");
 }
 
 TEST(SigV4, the_cached_key_follows_day_and_secret) {
   Signer cached("us-east-1", "s3");
-  for (const auto& [date, secret] : std::vector<std::pair<const char*, const char*>>{
-           {"20130524T000000Z", "one"}, {"20130525T000000Z", "one"}, {"20130525T000001Z", "two"}, {"20130524T000000Z", "one"}}) {
+  for (const auto& [date, secret] :
+       std::vector<std::pair<const char*, const char*>>{{"20130524T000000Z", "one"},
+                                                        {"20130525T000000Z", "one"},
+                                                        {"20130525T000001Z", "two"},
+                                                        {"20130524T000000Z", "one"}}) {
     Signer fresh("us-east-1", "s3");
     const ToSign request{"GET", "/", "", {{"host", "h"}, {"x-amz-date", date}}, kUnsignedPayload};
-    EXPECT_EQ(signature(cached, request, date, "k", secret), signature(fresh, request, date, "k", secret));
+    EXPECT_EQ(signature(cached, request, date, "k", secret),
+              signature(fresh, request, date, "k", secret));
   }
 }
 

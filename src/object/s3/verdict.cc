@@ -15,17 +15,19 @@ bool is_one_of(const std::string& code, const std::array<std::string_view, N>& c
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
-constexpr std::array<std::string_view, 4> kThrottlingCodes{"SlowDown", "Throttling", "TooManyRequests",
-                                                           "RequestLimitExceeded"};
+constexpr std::array<std::string_view, 4> kThrottlingCodes{
+    "SlowDown", "Throttling", "TooManyRequests", "RequestLimitExceeded"};
 constexpr std::array<std::string_view, 7> kTransientCodes{
-    "InternalError",     "ServiceUnavailable",       "RequestTimeout",  "OperationAborted",
-    "IncompleteBody",    "ConditionalRequestConflict", "TemporaryRedirect"};
-constexpr std::array<std::string_view, 3> kExpiredCodes{"ExpiredToken", "TokenRefreshRequired", "ExpiredTokenException"};
+    "InternalError",  "ServiceUnavailable",         "RequestTimeout",   "OperationAborted",
+    "IncompleteBody", "ConditionalRequestConflict", "TemporaryRedirect"};
+constexpr std::array<std::string_view, 3> kExpiredCodes{"ExpiredToken", "TokenRefreshRequired",
+                                                        "ExpiredTokenException"};
 constexpr std::array<std::string_view, 2> kSkewCodes{"RequestTimeTooSkewed", "RequestExpired"};
 constexpr std::array<std::string_view, 1> kPayloadCodes{"XAmzContentSHA256Mismatch"};
 
 std::string what(const S3Request& request, const BucketAddress& address) {
-  return fmt::format("{} {}/{} at {}", request.method, address.bucket(), request.key, address.origin());
+  return fmt::format("{} {}/{} at {}", request.method, address.bucket(), request.key,
+                     address.origin());
 }
 
 std::chrono::milliseconds retry_after(const HttpResponse& response, Time now) {
@@ -44,13 +46,19 @@ int final_code(const S3Request& request, int status, const std::string& code) {
   if (code == "NoSuchBucket") return ENXIO;
   switch (status) {
     case 401:
-    case 403: return EACCES;
+    case 403:
+      return EACCES;
     case 404:
-    case 410: return ENOENT;
-    case 412: return request.method == "GET" || request.method == "HEAD" ? ESTALE : EEXIST;
-    case 501: return ENOTSUP;
-    case 507: return ENOSPC;
-    default: return EIO;
+    case 410:
+      return ENOENT;
+    case 412:
+      return request.method == "GET" || request.method == "HEAD" ? ESTALE : EEXIST;
+    case 501:
+      return ENOTSUP;
+    case 507:
+      return ENOSPC;
+    default:
+      return EIO;
   }
 }
 
@@ -68,7 +76,8 @@ std::optional<int64_t> parse_http_date(std::string_view text) {
   return seconds;
 }
 
-Verdict judge_code(const S3Request& request, int status, const S3Error& s3, const BucketAddress& address) {
+Verdict judge_code(const S3Request& request, int status, const S3Error& s3,
+                   const BucketAddress& address) {
   const auto as = [&](Outcome outcome, int code) {
     std::string text = fmt::format("{}: status {}", what(request, address), status);
     if (!s3.code.empty()) text += " " + s3.code;
@@ -85,7 +94,8 @@ Verdict judge_code(const S3Request& request, int status, const S3Error& s3, cons
   return as(Outcome::kFail, final_code(request, status, s3.code));
 }
 
-Verdict judge(const S3Request& request, const HttpResponse& response, const BucketAddress& address, Time now) {
+Verdict judge(const S3Request& request, const HttpResponse& response, const BucketAddress& address,
+              Time now) {
   const int status = response.status;
   if (status >= 200 && status < 300) return {};
   if (status == 416 && request.has_target) return {};
@@ -93,26 +103,31 @@ Verdict judge(const S3Request& request, const HttpResponse& response, const Buck
   if (status >= 300 && status < 400) {
     std::string region(response.header("x-amz-bucket-region"));
     if (region.empty()) region = s3.region;
-    return {Outcome::kFail,
-            error(EIO, "{}: the server redirects (status {}){}; check region and endpoint in the bucket URL",
-                  what(request, address), status,
-                  region.empty() ? std::string() : fmt::format(": the bucket is in region {}", region)),
-            {}};
+    return {
+        Outcome::kFail,
+        error(EIO,
+              "{}: the server redirects (status {}){}; check region and endpoint in the bucket URL",
+              what(request, address), status,
+              region.empty() ? std::string() : fmt::format(": the bucket is in region {}", region)),
+        {}};
   }
   Verdict verdict = judge_code(request, status, s3, address);
   verdict.retry_after = retry_after(response, now);
-  // An answer to HEAD has no body that could tell; the clock is the one cause that shows in the headers.
+  // An answer to HEAD has no body that could tell; the clock is the one cause that shows in the
+  // headers.
   if (verdict.outcome == Outcome::kFail && s3.code.empty() && (status == 403 || status == 400) &&
       is_skewed(response, now)) {
     verdict.outcome = Outcome::kClockSkew;
   }
-  if (verdict.outcome == Outcome::kFail && s3.code.empty() && status == 400 && request.method == "HEAD") {
+  if (verdict.outcome == Outcome::kFail && s3.code.empty() && status == 400 &&
+      request.method == "HEAD") {
     verdict.outcome = Outcome::kRefreshKeys;  // how ExpiredToken looks without its body
   }
   return verdict;
 }
 
-Verdict judge_transport(const S3Request& request, const Error& error, const BucketAddress& address) {
+Verdict judge_transport(const S3Request& request, const Error& error,
+                        const BucketAddress& address) {
   Error described = error.in(what(request, address));
   const bool in_vain = error.is(EPROTO);
   return {in_vain ? Outcome::kFail : Outcome::kRetry, Error(EIO, described.message()), {}};

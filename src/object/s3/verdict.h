@@ -21,13 +21,15 @@ enum class Outcome {
 
 struct Verdict {
   Outcome outcome = Outcome::kDone;
-  std::optional<Error> error;               // unless kDone
+  std::optional<Error> error;                // unless kDone
   std::chrono::milliseconds retry_after{0};  // what the server asked for
 };
 
-Verdict judge(const S3Request& request, const HttpResponse& response, const BucketAddress& address, Time now);
+Verdict judge(const S3Request& request, const HttpResponse& response, const BucketAddress& address,
+              Time now);
 // For an error that came inside an answer of status 200.
-Verdict judge_code(const S3Request& request, int status, const S3Error& s3, const BucketAddress& address);
+Verdict judge_code(const S3Request& request, int status, const S3Error& s3,
+                   const BucketAddress& address);
 // For a try that got no answer; see HttpTry::finish.
 Verdict judge_transport(const S3Request& request, const Error& error, const BucketAddress& address);
 

@@ -1,5 +1,6 @@
-// How many requests of one kind may be under way: additive increase, multiplicative decrease (Chiu and Jain 1989), so
-// that a store that throttles sees less of us at once and gets more again step by step.
+// How many requests of one kind may be under way: additive increase, multiplicative decrease (Chiu
+// and Jain 1989), so that a store that throttles sees less of us at once and gets more again step
+// by step.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +21,8 @@ class Window {
   void cancelled() { --in_flight_; }
   void succeeded() {
     // Grows by one per round trip, and only while it is what limits us.
-    if (in_flight_ + 1 >= static_cast<int>(size_)) size_ = std::min<double>(limit_, size_ + 1 / size_);
+    if (in_flight_ + 1 >= static_cast<int>(size_))
+      size_ = std::min<double>(limit_, size_ + 1 / size_);
     --in_flight_;
   }
   void failed() { --in_flight_; }

@@ -9,10 +9,13 @@
 namespace shoal::object {
 namespace {
 
-Result<pugi::xml_node> parse(pugi::xml_document& document, std::string_view body, const char* root) {
-  const pugi::xml_parse_result parsed =
-      document.load_buffer(body.data(), body.size(), pugi::parse_default | pugi::parse_ws_pcdata_single);
-  if (!parsed) return error(EBADMSG, "the server's XML is malformed at byte {}: {}", parsed.offset, parsed.description());
+Result<pugi::xml_node> parse(pugi::xml_document& document, std::string_view body,
+                             const char* root) {
+  const pugi::xml_parse_result parsed = document.load_buffer(
+      body.data(), body.size(), pugi::parse_default | pugi::parse_ws_pcdata_single);
+  if (!parsed)
+    return error(EBADMSG, "the server's XML is malformed at byte {}: {}", parsed.offset,
+                 parsed.description());
   const pugi::xml_node node = document.child(root);
   if (!node) return error(EBADMSG, "the server's XML is not a {}", root);
   return node;
@@ -25,7 +28,8 @@ int hex_digit(char c) {
   return -1;
 }
 
-// encoding-type=url: percent-encoding; some servers write a blank as '+', which is safe since '+' itself is %2B.
+// encoding-type=url: percent-encoding; some servers write a blank as '+', which is safe since '+'
+// itself is %2B.
 Result<std::string> url_decoded(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -36,7 +40,8 @@ Result<std::string> url_decoded(std::string_view text) {
     } else {
       const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-      if (high < 0 || low < 0) return error(EBADMSG, "the server's list has a key that is not URL-encoded: {}", text);
+      if (high < 0 || low < 0)
+        return error(EBADMSG, "the server's list has a key that is not URL-encoded: {}", text);
       out += static_cast<char>(high * 16 + low);
       i += 2;
     }
@@ -60,27 +65,45 @@ std::optional<int> digits(std::string_view text, size_t at, size_t count) {
 }
 
 S3Error error_of(const pugi::xml_node& node) {
-  return {node.child("Code").text().get(), node.child("Message").text().get(), node.child("Region").text().get()};
+  return {node.child("Code").text().get(), node.child("Message").text().get(),
+          node.child("Region").text().get()};
 }
 
 void append_escaped(std::string& out, std::string_view text) {
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\t': out += "&#x9;"; break;   // parsers turn the bare ones into blanks or drop them
-      case '\n': out += "&#xA;"; break;
-      case '\r': out += "&#xD;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\t':
+        out += "&#x9;";
+        break;  // parsers turn the bare ones into blanks or drop them
+      case '\n':
+        out += "&#xA;";
+        break;
+      case '\r':
+        out += "&#xD;";
+        break;
+      default:
+        out += c;
     }
   }
 }
 
 // The length of the UTF-8 sequence at the front, 0 when it is none (RFC 3629).
 size_t utf8_length(std::string_view text) {
-  const auto at = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const auto at = [&](size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
   const unsigned first = at(0);
   size_t length = 0;
   unsigned code = 0;
@@ -94,15 +117,17 @@ size_t utf8_length(std::string_view text) {
   }
   constexpr unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-  if (length == 0 || code < least[length] || code > 0x10ffff || surrogate || code == 0xfffe || code == 0xffff) return 0;
+  if (length == 0 || code < least[length] || code > 0x10ffff || surrogate || code == 0xfffe ||
+      code == 0xffff)
+    return 0;
   return length;
 }
 
 }  // namespace
 
 Time parse_iso_time(std::string_view text) {
-  const auto year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2), hour = digits(text, 11, 2),
-             minute = digits(text, 14, 2), second = digits(text, 17, 2);
+  const auto year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2),
+             hour = digits(text, 11, 2), minute = digits(text, 14, 2), second = digits(text, 17, 2);
   if (!year || !month || !day || !hour || !minute || !second) return {};
   tm utc{};
   utc.tm_year = *year - 1900;

@@ -1,4 +1,5 @@
-// The XML that S3 speaks. Everything parsed here comes from a server: whatever is malformed is EBADMSG.
+// The XML that S3 speaks. Everything parsed here comes from a server: whatever is malformed is
+// EBADMSG.
 #pragma once
 
 #include <string>
@@ -27,7 +28,8 @@ Result<ListXml> parse_list_xml(std::string_view body);
 
 Result<std::string> parse_upload_id_xml(std::string_view body);
 
-// CompleteMultipartUpload may answer 200 and say in the body that it failed: then error.code is set.
+// CompleteMultipartUpload may answer 200 and say in the body that it failed: then error.code is
+// set.
 struct CompleteXml {
   std::string etag;
   S3Error error;

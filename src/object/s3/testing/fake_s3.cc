@@ -31,7 +31,8 @@ std::map<std::string, std::string> parsed_query(std::string_view text) {
     const std::string_view pair = text.substr(0, end);
     text = end == std::string_view::npos ? "" : text.substr(end + 1);
     const size_t equals = pair.find('=');
-    query[decoded(pair.substr(0, equals))] = equals == std::string_view::npos ? "" : decoded(pair.substr(equals + 1));
+    query[decoded(pair.substr(0, equals))] =
+        equals == std::string_view::npos ? "" : decoded(pair.substr(equals + 1));
   }
   return query;
 }
@@ -50,7 +51,9 @@ std::string between(const std::string& text, const std::string& from, const std:
 
 }  // namespace
 
-FakeS3::FakeS3() : server_(std::make_unique<TestHttpServer>([this](const TestRequest& r) { return handle(r); })) {}
+FakeS3::FakeS3()
+    : server_(
+          std::make_unique<TestHttpServer>([this](const TestRequest& r) { return handle(r); })) {}
 FakeS3::~FakeS3() { server_.reset(); }
 
 void FakeS3::interfere(Interfere interfere) {
@@ -63,7 +66,11 @@ void FakeS3::spoil(Spoil spoil) {
 }
 
 TestReply FakeS3::error(int status, const std::string& code) {
-  return {status, {}, "<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>injected</Message></Error>", {}};
+  return {
+      status,
+      {},
+      "<?xml version=\"1.0\"?><Error><Code>" + code + "</Code><Message>injected</Message></Error>",
+      {}};
 }
 
 TestReply FakeS3::handle(const TestRequest& request) {
@@ -95,9 +102,12 @@ bool FakeS3::is_signed_right(const TestRequest& request) const {
   const std::string payload = request.header("x-amz-content-sha256");
   to_sign.payload_hash = payload;
   if (payload != kUnsignedPayload && payload != sha256_hex({as_bytes(request.body)})) return false;
-  if (!request.header("content-md5").empty() && request.header("content-md5") != md5_base64(request.body)) return false;
+  if (!request.header("content-md5").empty() &&
+      request.header("content-md5") != md5_base64(request.body))
+    return false;
   Signer signer("us-east-1", "s3");
-  return authorization == signer.authorization(to_sign, request.header("x-amz-date"), access_key(), secret_key());
+  return authorization ==
+         signer.authorization(to_sign, request.header("x-amz-date"), access_key(), secret_key());
 }
 
 TestReply FakeS3::serve(const TestRequest& request) {
@@ -118,12 +128,17 @@ TestReply FakeS3::serve_object(const TestRequest& request, const std::string& ke
   if (query.contains("uploads")) {
     const std::string id = fmt::format("up/{}+", next_++);
     uploads_[id];
-    return {200, {}, "<InitiateMultipartUploadResult><UploadId>" + id + "</UploadId></InitiateMultipartUploadResult>", {}};
+    return {200,
+            {},
+            "<InitiateMultipartUploadResult><UploadId>" + id +
+                "</UploadId></InitiateMultipartUploadResult>",
+            {}};
   }
   if (!upload.empty()) {
     if (!uploads_.contains(upload)) return error(404, "NoSuchUpload");
     if (request.method == "PUT") {
-      Object part{request.body, fmt::format("\"{:08x}-{}\"", crc32c(as_bytes(request.body)), next_++)};
+      Object part{request.body,
+                  fmt::format("\"{:08x}-{}\"", crc32c(as_bytes(request.body)), next_++)};
       const std::string etag = part.etag;
       uploads_[upload][std::stoi(value_of(query, "partNumber"))] = std::move(part);
       return {200, {{"etag", etag}}, "", {}};
@@ -145,14 +160,18 @@ TestReply FakeS3::serve_object(const TestRequest& request, const std::string& ke
 }
 
 TestReply FakeS3::put(const TestRequest& request, const std::string& key, std::string bytes) {
-  if (request.header("if-none-match") == "*" && objects_.contains(key)) return error(412, "PreconditionFailed");
+  if (request.header("if-none-match") == "*" && objects_.contains(key))
+    return error(412, "PreconditionFailed");
   std::string etag = fmt::format("\"{:08x}-{}\"", crc32c(as_bytes(bytes)), next_++);
   objects_[key] = {std::move(bytes), etag};
   return {200, {{"etag", etag}}, "", {}};
 }
 
 TestReply FakeS3::get(const TestRequest& request, const Object& object) {
-  TestReply reply{200, {{"etag", object.etag}, {"last-modified", "Wed, 25 Nov 2026 02:00:00 GMT"}}, object.bytes, {}};
+  TestReply reply{200,
+                  {{"etag", object.etag}, {"last-modified", "Wed, 25 Nov 2026 02:00:00 GMT"}},
+                  object.bytes,
+                  {}};
   const std::string range = request.header("range");
   if (request.method == "HEAD" || range.empty()) return reply;
   const size_t dash = range.find('-');
@@ -169,7 +188,8 @@ TestReply FakeS3::get(const TestRequest& request, const Object& object) {
   return reply;
 }
 
-TestReply FakeS3::complete(const TestRequest& request, const std::string& key, const std::string& upload) {
+TestReply FakeS3::complete(const TestRequest& request, const std::string& key,
+                           const std::string& upload) {
   pugi::xml_document document;
   document.load_string(request.body.c_str());
   std::string bytes;
@@ -183,13 +203,18 @@ TestReply FakeS3::complete(const TestRequest& request, const std::string& key, c
   const TestReply stored = put(request, key, std::move(bytes));
   if (stored.status != 200) return stored;
   uploads_.erase(upload);
-  return {200, {}, "<CompleteMultipartUploadResult><ETag>&quot;" + stored.headers[0].second.substr(1, stored.headers[0].second.size() - 2) +
-                       "&quot;</ETag></CompleteMultipartUploadResult>", {}};
+  return {200,
+          {},
+          "<CompleteMultipartUploadResult><ETag>&quot;" +
+              stored.headers[0].second.substr(1, stored.headers[0].second.size() - 2) +
+              "&quot;</ETag></CompleteMultipartUploadResult>",
+          {}};
 }
 
 TestReply FakeS3::remove_many(const TestRequest& request) {
   pugi::xml_document document;
-  if (!document.load_buffer(request.body.data(), request.body.size())) return error(400, "MalformedXML");
+  if (!document.load_buffer(request.body.data(), request.body.size()))
+    return error(400, "MalformedXML");
   std::string failures;
   for (const pugi::xml_node& node : document.child("Delete").children("Object")) {
     const std::string key = node.child("Key").text().get();
@@ -212,13 +237,15 @@ TestReply FakeS3::list(const std::map<std::string, std::string>& query) {
     if (builder.would_take(key)) builder.add({key, object.bytes.size(), object.etag, {}});
   }
   const ListPage page = builder.finish();
-  std::string xml = "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                    "<EncodingType>url</EncodingType>";
+  std::string xml =
+      "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+      "<EncodingType>url</EncodingType>";
   xml += fmt::format("<IsTruncated>{}</IsTruncated>", page.truncated);
   for (const ObjectInfo& object : page.objects) {
-    xml += fmt::format("<Contents><Key>{}</Key><Size>{}</Size><ETag>&quot;{}&quot;</ETag>"
-                       "<LastModified>2026-11-25T02:00:00.123Z</LastModified></Contents>",
-                       uri_encode(object.key, true), object.size, object.etag.substr(1, object.etag.size() - 2));
+    xml += fmt::format(
+        "<Contents><Key>{}</Key><Size>{}</Size><ETag>&quot;{}&quot;</ETag>"
+        "<LastModified>2026-11-25T02:00:00.123Z</LastModified></Contents>",
+        uri_encode(object.key, true), object.size, object.etag.substr(1, object.etag.size() - 2));
   }
   for (const std::string& prefix : page.common_prefixes) {
     xml += "<CommonPrefixes><Prefix>" + uri_encode(prefix, false) + "</Prefix></CommonPrefixes>";

@@ -1,5 +1,5 @@
-// An S3 server in this process, for tests: it keeps objects in memory, checks every signature on the bytes that came
-// over the wire, and lets a test spoil any answer. Tests only.
+// An S3 server in this process, for tests: it keeps objects in memory, checks every signature on
+// the bytes that came over the wire, and lets a test spoil any answer. Tests only.
 #pragma once
 
 #include <atomic>
@@ -44,8 +44,10 @@ class FakeS3 {
   TestReply serve_object(const TestRequest& request, const std::string& key,
                          const std::map<std::string, std::string>& query) REQUIRES(mutex_);
   TestReply get(const TestRequest& request, const Object& object);
-  TestReply put(const TestRequest& request, const std::string& key, std::string bytes) REQUIRES(mutex_);
-  TestReply complete(const TestRequest& request, const std::string& key, const std::string& upload) REQUIRES(mutex_);
+  TestReply put(const TestRequest& request, const std::string& key, std::string bytes)
+      REQUIRES(mutex_);
+  TestReply complete(const TestRequest& request, const std::string& key, const std::string& upload)
+      REQUIRES(mutex_);
   TestReply remove_many(const TestRequest& request) REQUIRES(mutex_);
   TestReply list(const std::map<std::string, std::string>& query) REQUIRES(mutex_);
   bool is_signed_right(const TestRequest& request) const;

@@ -27,7 +27,8 @@ bool read_request(Connection& connection, std::string& buffer, TestRequest& requ
   }
   const std::string head = buffer.substr(0, end + 2);
   buffer.erase(0, end + 4);
-  const size_t line_end = head.find("\r\n"), first = head.find(' '), second = head.find(' ', first + 1);
+  const size_t line_end = head.find("\r\n"), first = head.find(' '),
+               second = head.find(' ', first + 1);
   request.method = head.substr(0, first);
   const std::string target = head.substr(first + 1, second - first - 1);
   request.path = target.substr(0, target.find('?'));
@@ -35,7 +36,8 @@ bool read_request(Connection& connection, std::string& buffer, TestRequest& requ
   for (size_t at = line_end + 2; at < head.size();) {
     const size_t next = head.find("\r\n", at), colon = head.find(':', at);
     std::string name = head.substr(at, colon - at);
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     size_t value = colon + 1;
     while (value < next && head[value] == ' ') ++value;
     request.headers[name] = head.substr(value, next - value);
@@ -70,7 +72,9 @@ TestHttpServer::~TestHttpServer() {
   for (Thread& worker : workers) worker.join();
 }
 
-std::string TestHttpServer::url() const { return fmt::format("http://127.0.0.1:{}", listener_->address().port); }
+std::string TestHttpServer::url() const {
+  return fmt::format("http://127.0.0.1:{}", listener_->address().port);
+}
 
 void TestHttpServer::accept_all() {
   while (true) {
@@ -92,7 +96,8 @@ void TestHttpServer::serve(Connection& connection) {
   connection.shutdown();
 }
 
-bool TestHttpServer::reply(Connection& connection, const TestRequest& request, const TestReply& reply) {
+bool TestHttpServer::reply(Connection& connection, const TestRequest& request,
+                           const TestReply& reply) {
   const auto wait_for_hang_up = [&] {
     std::array<std::byte, 1024> ignored;
     while (true) {
@@ -103,7 +108,8 @@ bool TestHttpServer::reply(Connection& connection, const TestRequest& request, c
   if (reply.trick == Trick::kHangUp) return false;
   if (reply.trick == Trick::kSilence) return wait_for_hang_up();
   if (reply.trick == Trick::kNonsense) {
-    connection.write_all(as_bytes("220 smtp.example.org ESMTP\r\n\r\n"), kForever).ignore("the client may be gone");
+    connection.write_all(as_bytes("220 smtp.example.org ESMTP\r\n\r\n"), kForever)
+        .ignore("the client may be gone");
     return false;
   }
   std::string head = fmt::format("HTTP/1.1 {} Status\r\n", reply.status);

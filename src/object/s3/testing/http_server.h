@@ -1,5 +1,5 @@
-// A small HTTP/1.1 server on loopback for tests, with a hand on the wire: it can stay silent, cut answers short and
-// talk nonsense. Tests only.
+// A small HTTP/1.1 server on loopback for tests, with a hand on the wire: it can stay silent, cut
+// answers short and talk nonsense. Tests only.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ namespace shoal::object {
 
 struct TestRequest {
   std::string method;
-  std::string path;   // as sent, without the query
-  std::string query;  // as sent
+  std::string path;                            // as sent, without the query
+  std::string query;                           // as sent
   std::map<std::string, std::string> headers;  // lower-case names
   std::string body;
   std::string header(const std::string& name) const {
@@ -29,11 +29,11 @@ struct TestRequest {
 
 enum class Trick {
   kNone,
-  kHangUp,   // closes without an answer
-  kSilence,  // no answer until the client gives up
-  kShort,    // promises the whole body, sends half, closes
-  kStall,    // sends half of the body, then nothing until the client gives up
-  kNonsense, // bytes that are not HTTP
+  kHangUp,    // closes without an answer
+  kSilence,   // no answer until the client gives up
+  kShort,     // promises the whole body, sends half, closes
+  kStall,     // sends half of the body, then nothing until the client gives up
+  kNonsense,  // bytes that are not HTTP
 };
 
 struct TestReply {
