@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -123,6 +124,7 @@ class FakeOwner final : public meta::UnansweredMetadata {
 
   // After this every call is EIO and nothing reaches the engine: the process is dead.
   void die();
+  void die_when(std::function<bool()> dead) { dead_when_ = std::move(dead); }
   void fail(int times) { failures_ = times; }  // the next segment_stored answer EIO
   void remove_inode(Ino ino);
   // Records that named a segment without `B`, and every other broken promise of staging; must stay empty.
@@ -144,7 +146,10 @@ class FakeOwner final : public meta::UnansweredMetadata {
  private:
   meta::DataOutcome apply(FakeState& state, const meta::DataRecord& record);
 
+  bool dead() REQUIRES(mutex_) { return dead_ || (dead_when_ && dead_when_()); }
+
   FakeEngine& engine_;
+  std::function<bool()> dead_when_;
   mutable Mutex mutex_;
   bool dead_ GUARDED_BY(mutex_) = false;
   std::vector<std::string> violations_ GUARDED_BY(mutex_);

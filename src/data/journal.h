@@ -56,9 +56,11 @@ struct Journal {
   JournalName name GUARDED_BY(mutex);
   State state GUARDED_BY(mutex) = State::kOpen;
   bool poisoned GUARDED_BY(mutex) = false;   // a sync failed: never written or synced again
+  bool marked GUARDED_BY(mutex) = false;     // poisoned, and the file's name says so, durably
   bool dirty GUARDED_BY(mutex) = false;      // among those that the next sync looks at
   bool torn GUARDED_BY(mutex) = false;       // found so by recovery: a record behind `end` is not whole
   bool discard GUARDED_BY(mutex) = false;    // nobody names it: `B` is removed instead of an upload
+  bool keep GUARDED_BY(mutex) = false;       // uploaded even without a record: an extent names it
   bool telling GUARDED_BY(mutex) = false;    // somebody is talking to the owner about it
   bool complete_told GUARDED_BY(mutex) = false;
   uint64_t end GUARDED_BY(mutex) = format::kSegmentHeaderBytes;         // behind the last whole record

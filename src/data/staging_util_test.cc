@@ -60,7 +60,7 @@ void FakeOwner::remove_inode(Ino ino) {
 
 Status FakeOwner::segment_open(const meta::Request&, const SegmentId& id, uint32_t store) {
   MutexLock lock(mutex_);
-  if (dead_) return Error(EIO);
+  if (dead()) return Error(EIO);
   FakeState state = engine_.current();
   if (state.segments.contains(id)) violations_.push_back("segment opened twice: " + id.to_string());
   state.segments[id].store = store;
@@ -95,7 +95,7 @@ meta::DataOutcome FakeOwner::apply(FakeState& state, const meta::DataRecord& rec
 Result<meta::CommitReply> FakeOwner::commit_data(const meta::Request&, uint32_t,
                                                  const std::vector<meta::DataRecord>& records) {
   MutexLock lock(mutex_);
-  if (dead_) return Error(EIO);
+  if (dead()) return Error(EIO);
   if (records.size() > 1000) violations_.push_back("commit of more than 1,000 records");
   FakeState state = engine_.current();
   ++state.stamp;
@@ -118,7 +118,7 @@ Result<meta::CommitReply> FakeOwner::commit_data(const meta::Request&, uint32_t,
 
 Status FakeOwner::segment_stored(const meta::Request&, const SegmentId& id, uint64_t length, bool complete) {
   MutexLock lock(mutex_);
-  if (dead_) return Error(EIO);
+  if (dead()) return Error(EIO);
   if (failures_ > 0) {
     --failures_;
     return error(EIO, "injected");
@@ -139,7 +139,7 @@ Status FakeOwner::segment_stored(const meta::Request&, const SegmentId& id, uint
 
 Status FakeOwner::segment_discard(const meta::Request&, const SegmentId& id) {
   MutexLock lock(mutex_);
-  if (dead_) return Error(EIO);
+  if (dead()) return Error(EIO);
   FakeState state = engine_.current();
   const auto at = state.segments.find(id);
   if (at == state.segments.end()) return Error(ENOENT);
@@ -165,7 +165,7 @@ Result<std::vector<meta::SegmentInfo>> FakeOwner::store_segments(uint32_t store)
 
 Status FakeOwner::sync() {
   MutexLock lock(mutex_);
-  if (dead_) return Error(EIO);
+  if (dead()) return Error(EIO);
   engine_.sync();
   return {};
 }
@@ -219,6 +219,7 @@ void Machine::boot() {
   bucket.use(*executor);
   owners.push_back(std::make_unique<FakeOwner>(engine));
   owner = owners.back().get();
+  owner->die_when([this] { return disk.power_is_cut(); });
 }
 
 Result<std::unique_ptr<Staging>> Machine::open(const StagingOptions& options) {

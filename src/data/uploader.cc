@@ -107,10 +107,18 @@ void StagingImpl::release_slot() {
 
 void StagingImpl::upload(const JournalPtr& journal) {
   bool discard = false;
+  bool unmarked = false;
   {
     MutexLock lock(journal->mutex);
     journal->state = Journal::State::kUploading;
-    discard = journal->discard || journal->records == 0;
+    discard = journal->discard || (journal->records == 0 && !journal->keep);
+    unmarked = journal->poisoned && !journal->marked;
+  }
+  if (unmarked) {  // the name must say what counts before the owner forgets the segment
+    if (const Status marked = mark_poisoned(journal); !marked.ok()) {
+      upload_failed(journal, marked.error());
+      return;
+    }
   }
   if (discard) {
     discard_segment(journal);
@@ -257,6 +265,7 @@ void StagingImpl::discard_segment(const JournalPtr& journal) {
     if (discarded.code() == EBUSY) {  // an extent names it after all
       MutexLock lock(journal->mutex);
       journal->discard = false;
+      journal->keep = true;
     }
     upload_failed(journal, discarded.error());
     return;
