@@ -99,13 +99,14 @@ class [[nodiscard]] Result {
     CHECK_OK_RESULT(*this);
     return *std::get_if<0>(&state_);
   }
-  T&& value() && {
+  // By value: what a temporary Result held outlives it, in a range-for too.
+  T value() && {
     CHECK_OK_RESULT(*this);
     return std::move(*std::get_if<0>(&state_));
   }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
