@@ -78,22 +78,26 @@ Status ExtentWork::load(uint64_t from, uint64_t to) {
   return {};
 }
 
-// Are these all the extents there are, and few enough?
-Result<bool> ExtentWork::fits_inline() const {
+// Are so few extents left that the inode can hold them? Loads the ones that were not looked at if so.
+Result<bool> ExtentWork::fits_inline() {
   if (map_.size() > kExtentsInline) return false;
   if (!in_records_) return true;
   if (map_.size() >= base_.size()) return false;  // only what shrinks is worth the look
   const std::string prefix = format::extent_prefix(ino_);
+  const size_t most = base_.size() + kExtentsInline - map_.size();
   size_t seen = 0;
   std::string begin = prefix;
-  for (;;) {
+  for (bool more = true; more;) {
     TRY_ASSIGN(const engine::Page page,
                engine_.scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
     seen += page.items.size();
-    if (seen > base_.size()) return false;
-    if (!page.more) return true;
-    begin = page.items.back().key + '\0';
+    if (seen > most) return false;
+    more = page.more;
+    if (more) begin = page.items.back().key + '\0';
   }
+  loaded_to_ = 0;
+  if (seen > base_.size()) TRY(load(0, kFileBytesMax));
+  return true;
 }
 
 void ExtentWork::write_records(Change& change) const {

@@ -28,7 +28,7 @@ class ExtentWork {
   Status finish(Change& change, format::Inode& inode);
 
  private:
-  Result<bool> fits_inline() const;
+  Result<bool> fits_inline();
   void write_records(Change& change) const;
 
   engine::KvEngine& engine_;
