@@ -116,7 +116,7 @@ TEST(Files, fallocate_modes_and_refusals) {
   };
   EXPECT_EQ(fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 2, 3), 0);
   EXPECT_EQ(fallocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 8, 10), 0);
-  EXPECT_EQ(kernel.read(file, 0, 100).payload, std::string("01\0\0\0567\0\0", 10));
+  EXPECT_EQ(kernel.read(file, 0, 100).payload, std::string("01\0\0\0" "567\0\0", 10));
   EXPECT_EQ(fallocate(FALLOC_FL_KEEP_SIZE, 0, 100), 0);
   EXPECT_EQ(kernel.client.lookup({}, 1, "f").value().size, 10u);
   EXPECT_EQ(fallocate(0, 0, 100), 0);
