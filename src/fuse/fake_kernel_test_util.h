@@ -2,6 +2,7 @@
 // reads the replies.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -86,8 +87,7 @@ class FakeKernel {
   // For requests without a reply: returns when it was served.
   void tell(uint32_t opcode, uint64_t node, const std::string& arguments) {
     transport.push(request(opcode, node, arguments));
-    call(FUSE_STATFS, FUSE_ROOT_ID, "");
-    transport.wait_readers(WorkerOptions{}.waiting_min);
+    transport.wait_idle();
   }
 
   uint64_t lookup(uint64_t parent, std::string_view child) {

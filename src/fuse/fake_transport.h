@@ -4,7 +4,10 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "fuse/kernel_abi.h"
@@ -27,12 +30,14 @@ class FakeTransport final : public Transport {
   Result<size_t> read(MutableBytes into) override {
     MutexLock lock(mutex_);
     ++readers_;
+    serving_.erase(std::this_thread::get_id());
     changed_.notify_all();
     while (requests_.empty() && !closed_) changed_.wait(mutex_);
     --readers_;
     if (requests_.empty()) return Error(ENODEV);
     const std::string request = std::move(requests_.front());
     requests_.pop_front();
+    serving_.insert(std::this_thread::get_id());
     changed_.notify_all();
     if (request.size() > into.size()) return Error(EIO);
     std::memcpy(into.data(), request.data(), request.size());
@@ -94,6 +99,10 @@ class FakeTransport final : public Transport {
     MutexLock lock(mutex_);
     while (readers_ != count || !requests_.empty()) changed_.wait(mutex_);
   }
+  void wait_idle() {  // until every thread that took a request has come back for another
+    MutexLock lock(mutex_);
+    while (!requests_.empty() || !serving_.empty()) changed_.wait(mutex_);
+  }
   int readers() {
     MutexLock lock(mutex_);
     return readers_;
@@ -109,6 +118,7 @@ class FakeTransport final : public Transport {
   std::deque<std::string> requests_ GUARDED_BY(mutex_);
   std::map<uint64_t, FakeReply> replies_ GUARDED_BY(mutex_);
   std::vector<FakeNotification> notifications_ GUARDED_BY(mutex_);
+  std::set<std::thread::id> serving_ GUARDED_BY(mutex_);
   int readers_ GUARDED_BY(mutex_) = 0;
   int write_error_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;

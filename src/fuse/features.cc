@@ -36,15 +36,19 @@ constexpr Feature kFeatures[] = {
     {"create_supp_group", kInitCreateSuppGroup},
 };
 
+// Takes out what makes no sense without another that is missing.
+uint64_t consistent(uint64_t features) {
+  if ((features & FUSE_DO_READDIRPLUS) == 0) features &= ~uint64_t{FUSE_READDIRPLUS_AUTO};
+  // ACLs decide about the umask, so the kernel must leave it to us, and only then.
+  if ((features & FUSE_POSIX_ACL) == 0) features &= ~uint64_t{FUSE_DONT_MASK};
+  if ((features & FUSE_DONT_MASK) == 0) features &= ~uint64_t{FUSE_POSIX_ACL};
+  return features;
+}
+
 uint64_t wanted(uint64_t disabled) {
   uint64_t all = 0;
   for (const Feature& feature : kFeatures) all |= feature.flag;
-  all &= ~disabled;
-  if ((all & FUSE_DO_READDIRPLUS) == 0) all &= ~uint64_t{FUSE_READDIRPLUS_AUTO};
-  // ACLs decide about the umask, so the kernel must leave it to us, and only then.
-  if ((all & FUSE_POSIX_ACL) == 0) all &= ~uint64_t{FUSE_DONT_MASK};
-  if ((all & FUSE_DONT_MASK) == 0) all &= ~uint64_t{FUSE_POSIX_ACL};
-  return all;
+  return consistent(all & ~disabled);
 }
 
 }  // namespace
@@ -57,7 +61,7 @@ uint64_t feature_flag(std::string_view name) {
 }
 
 uint64_t choose_features(uint64_t offered, uint64_t disabled) {
-  uint64_t chosen = offered & wanted(disabled);
+  uint64_t chosen = consistent(offered & wanted(disabled));
   // The automatic form drops pages whenever mtime changes; only for kernels that cannot leave it to us.
   if ((chosen & FUSE_EXPLICIT_INVAL_DATA) != 0) chosen &= ~uint64_t{FUSE_AUTO_INVAL_DATA};
   return chosen;

@@ -79,6 +79,9 @@ class Server {
   static int serve(const std::string& folder, const ParsedOptions& options, int ready) {
     EXPECT(::chdir("/") == 0);
     FakeClient client;
+    client::SetAttrRequest mine;
+    mine.attr.uid = ::geteuid();
+    EXPECT(client.setattr({}, kRootIno, mine).ok());
     auto mount = Mount::attach(folder, options.mount);
     if (!mount.ok()) std::fprintf(stderr, "%s\n", mount.error().text().c_str());
     EXPECT(mount.ok());
@@ -361,6 +364,7 @@ int smoke(const std::string& folder) {
   if (dying == 0) {
     ParsedOptions options;
     auto mount = Mount::attach(folder, options.mount);
+    if (!mount.ok()) std::fprintf(stderr, "%s\n", mount.error().text().c_str());
     ::_exit(mount.ok() ? 0 : 1);
   }
   int state = 0;

@@ -147,13 +147,13 @@ TEST(Session, others_are_served_while_reads_block) {
   EXPECT_GE(kernel.session->threads(), 11);
   kernel.client.unblock();
   for (const uint64_t unique : blocked) EXPECT_EQ(kernel.transport.take_reply(unique).error, 0);
-  kernel.transport.wait_readers(WorkerOptions{}.waiting_max);  // the rest parks
 }
 
 TEST(WorkerPool, a_stall_that_nobody_announced_gets_another_reader) {
   FakeTransport transport;
   Mutex mutex;
   CondVar changed;
+  bool entered = false;
   bool go_on = false;
   WorkerOptions options;
   options.waiting_min = 1;
@@ -162,15 +162,19 @@ TEST(WorkerPool, a_stall_that_nobody_announced_gets_another_reader) {
       [&](MutableBytes, size_t length) {
         if (length != 1) return;
         MutexLock lock(mutex);
+        entered = true;
+        changed.notify_all();
         while (!go_on) changed.wait(mutex);
       },
       options);
   pool.start();
   transport.wait_readers(1);
   transport.push("x");
-  transport.wait_readers(0);
+  {
+    MutexLock lock(mutex);
+    while (!entered) changed.wait(mutex);
+  }
   pool.check_stall();
-  pool.check_stall();  // the first call may still see the service before
   transport.wait_readers(1);
   EXPECT_EQ(pool.threads(), 2);
   {
