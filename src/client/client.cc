@@ -33,7 +33,7 @@ ClientImpl::~ClientImpl() {
     committer_.forget_everything();
   }
   committer_.sync_engine();
-  space_.return_rest();
+  space_.settle();
 }
 
 meta::Request ClientImpl::request(const Caller& who) {
@@ -102,7 +102,7 @@ uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
     });
   }
   const uint64_t kept = inode.base_allocated - std::min(hidden, inode.base_allocated);
-  inode.allocated = kept + inode.overlay.data_bytes();
+  inode.allocated = std::min(kept + inode.overlay.data_bytes(), inode.size);  // an estimate may be off by some bytes
   return *inode.allocated;
 }
 

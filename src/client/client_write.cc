@@ -178,6 +178,9 @@ Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
     }
     operation.mtime = inode.mtime;
     inode.ctime = now;
+    // The record has no field for the moment of the call, which becomes the ctime; these two are otherwise unused.
+    operation.offset = static_cast<uint64_t>(now.seconds);
+    operation.length = now.nanoseconds;
   }
   const Status journaled = committer_.journal(inode);
   if (!journaled.ok()) committer_.fail(inode, journaled.error());

@@ -171,6 +171,18 @@ TEST(ClientWrite, mtime_is_the_time_of_the_write_and_stays_so_when_committed) {
   EXPECT_EQ(world.stat("f").mtime, written);
 }
 
+TEST(ClientWrite, ctime_of_set_times_on_a_dirty_file_is_the_same_before_and_after_its_commit) {
+  World world;
+  const HandleId file = world.create("f");
+  ASSERT_TRUE(world.write(file, 0, "x").ok());
+  SetAttrRequest times;
+  times.attr.mtime = meta::SetAttr::SetTime{false, {12, 34}};
+  const Time changed = world.client->setattr(world.who, world.ino("f"), times)->ctime;
+  world.pump();
+  EXPECT_EQ(world.stat("f").mtime, (Time{12, 34}));
+  EXPECT_EQ(world.stat("f").ctime, changed);
+}
+
 TEST(ClientWrite, holes_cost_no_blocks_and_are_found) {
   World world;
   const HandleId file = world.create("f");

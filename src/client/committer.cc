@@ -51,6 +51,7 @@ Committer::Committer(const Client::Seams& seams, const ClientOptions& options, I
   });
   every(options.engine_sync_interval, [this] {
     if (seams_.metadata.committed_stamp() != seams_.metadata.synced_stamp()) sync_engine();
+    if (operations_ == 0) space_.settle();
   });
 }
 

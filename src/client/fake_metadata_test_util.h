@@ -332,8 +332,7 @@ class FakeMetadata final : public meta::Metadata {
   }
   void space_return(const meta::Request&, uint64_t bytes) override {
     MutexLock lock(mutex_);
-    CHECK(bytes <= granted_);
-    granted_ -= bytes;
+    granted_ -= std::min(granted_, bytes);
   }
 
   Result<meta::Lock> lock_get(const meta::Request&, Ino, const meta::Lock& wanted) override { return wanted; }
@@ -471,8 +470,8 @@ class FakeMetadata final : public meta::Metadata {
     if (it == now_.nodes.end() || it->second.attr.generation != h.generation) return Kind::kNoInode;
     Node& node = it->second;
     if (h.sequence <= node.applied) return Kind::kAlready;
-    const bool follows = (h.previous_sequence != 0 && h.previous_sequence == node.applied) ||
-                         h.base_version == node.attr.data_version;
+    const bool follows = h.previous_sequence != 0 ? h.previous_sequence == node.applied
+                                                  : h.base_version == node.attr.data_version;
     if (!follows) {
       ++conflicts;
       return Kind::kConflict;
@@ -502,7 +501,9 @@ class FakeMetadata final : public meta::Metadata {
         CHECK(false);
     }
     node.attr.mtime = h.mtime;
-    node.attr.ctime = clock_.now();
+    node.attr.ctime = h.kind == format::RecordKind::kTimes
+                          ? Time{static_cast<int64_t>(h.offset), static_cast<uint32_t>(h.length)}
+                          : std::max(node.attr.ctime, h.mtime);
     recount(node);
     if (node.attr.allocated > before) granted_ -= std::min(granted_, node.attr.allocated - before);
     node.attr.data_version = stamp;

@@ -33,17 +33,17 @@ class Operation {
   uint16_t flags = 0;
   bool sealed = false;     // handed to the journal: nothing may be merged into it any more
   bool journaled = false;
-  uint64_t offset = 0;     // kTruncate: the new size
-  uint64_t length = 0;
+  uint64_t offset = 0;     // kTruncate: the new size; kTimes: seconds of the ctime
+  uint64_t length = 0;     // kTimes: nanoseconds of the ctime
   uint64_t reserved = 0;   // bytes taken from the space pool
-  Time mtime, ctime, atime;
+  Time mtime, atime;
   std::vector<ChunkPtr> chunks;  // empty once durable
   data::Journaled place;         // when journaled
 
   bool is_data() const { return kind == format::RecordKind::kData; }
   // The part of the file the overlay may hold pieces of this operation for.
   uint64_t overlay_end() const {
-    return kind == format::RecordKind::kTruncate ? ~uint64_t{0} : offset + length;
+    return kind == format::RecordKind::kTruncate ? ~uint64_t{0} : offset + length;  // kTimes has none: any range does
   }
 
   void append_bytes(ByteView bytes) {

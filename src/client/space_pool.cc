@@ -5,13 +5,12 @@
 namespace shoal::client {
 
 bool SpacePool::try_take(uint64_t bytes) {
+  taken_ += bytes;  // before it leaves `available_`: settle() must not find both without it
   uint64_t available = available_.load();
   while (available >= bytes) {
-    if (available_.compare_exchange_weak(available, available - bytes)) {
-      taken_ += bytes;
-      return true;
-    }
+    if (available_.compare_exchange_weak(available, available - bytes)) return true;
   }
+  taken_ -= bytes;
   return false;
 }
 
@@ -30,13 +29,19 @@ Status SpacePool::take(uint64_t bytes) {
 }
 
 void SpacePool::give_back(uint64_t bytes) {
-  taken_ -= bytes;
   available_ += bytes;
-  if (available_.load() > 4 * kStepBytes) return_rest();  // let others have it
+  taken_ -= bytes;
+  if (available_.load() > 4 * kStepBytes) return_to_owner(available_.exchange(0));  // let others have it
 }
 
-void SpacePool::return_rest() {
-  const uint64_t bytes = available_.exchange(0);
+void SpacePool::settle() {
+  MutexLock lock(growing_);
+  const uint64_t rest = available_.exchange(0);
+  if (taken_.load() == 0) return return_to_owner(~uint64_t{0});
+  available_ += rest;
+}
+
+void SpacePool::return_to_owner(uint64_t bytes) {
   if (bytes == 0) return;
   meta::Request request;
   request.session = session_;

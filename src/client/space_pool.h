@@ -24,11 +24,13 @@ class SpacePool {
   // Taken bytes that the owner has accounted as the files' own by now.
   void used(uint64_t bytes) { taken_ -= bytes; }
   uint64_t taken() const { return taken_.load(); }
-  // What is not taken goes back to the owner.
-  void return_rest();
+  // While nothing is taken, gives the whole grant back. The owner counts what each commit adds and this pool what each
+  // inode's did, so that the two drift apart when one commit both adds and frees; this brings them together again.
+  void settle();
 
  private:
   bool try_take(uint64_t bytes);
+  void return_to_owner(uint64_t bytes);
 
   meta::Metadata& metadata_;
   const SessionId session_;
