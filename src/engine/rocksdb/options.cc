@@ -129,7 +129,6 @@ rocksdb::Options database_options(const RocksdbOptions& wanted, rocksdb::Env* en
   options.manual_wal_flush = false;
   options.allow_fallocate = false;
   options.max_manifest_file_size = 16 << 20;
-  options.avoid_unnecessary_blocking_io = true;
   options.skip_stats_update_on_db_open = true;
 
   options.info_log = std::make_shared<ForwardedLog>();
