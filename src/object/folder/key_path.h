@@ -1,12 +1,13 @@
 // Object keys as paths: any key has exactly one path, any path at most one key.
 //
-// A key is cut at its slashes; every component but the last is a directory, the last a file with ".obj" behind it, so
-// that the objects `a` and `a/b` do not fight for one name. Inside a component
-//   %  and bytes below 0x20 and 0x7f           are written %XX (upper-case hex)
-//   a leading '.' (thus also `.` and `..`)     %2E: names with a leading dot are the store's own (temporaries, locks)
-//   the dot of a ".obj" at the end             %2E: a directory never looks like an object
-//   nothing at all (`a//b`, a leading slash)   %
-//   more than kNameBytesMax - 15 bytes         cut into directories that end in "%+" ("goes on below") and a rest
+// A key is cut at its slashes; every component but the last is a directory, the last a file with
+// ".obj" behind it, so that the objects `a` and `a/b` do not fight for one name. In a component
+//   %  and bytes below 0x20 and 0x7f          are written %XX (upper-case hex)
+//   a leading '.' (thus also `.` and `..`)    %2E: names with a leading dot are the store's own
+//   the dot of a ".obj" at the end            %2E: a directory never looks like an object
+//   nothing at all (`a//b`, a leading slash)  %
+//   more than kNameBytesMax - 15 bytes        cut into directories that end in "%+" ("goes on
+//                                             below") and a rest
 #pragma once
 
 #include <optional>

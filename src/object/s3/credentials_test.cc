@@ -12,6 +12,10 @@
 namespace shoal::object {
 namespace {
 
+constexpr char kContainerAnswer[] =
+    R"({"Code":"Success","AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T",)"
+    R"("Expiration":"2026-11-25T02:00:00Z"})";
+
 class FixedClock final : public Clock {
  public:
   Time now() const override { return {seconds, 0}; }
@@ -123,7 +127,7 @@ TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
     return TestReply{
         200,
         {},
-        R"({"AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})",
+        kContainerAnswer,
         {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url() + "/creds";
@@ -148,7 +152,7 @@ TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
     return TestReply{
         200,
         {},
-        R"({"Code":"Success","AccessKeyId":"AK","SecretAccessKey":"SK","Token":"T","Expiration":"2026-11-25T02:00:00Z"})",
+        kContainerAnswer,
         {}};
   });
   variables["AWS_EC2_METADATA_DISABLED"] = "";
