@@ -49,6 +49,8 @@ class FakeStaging final : public data::Staging {
   Uuid uuid() const override { return {}; }
   uint64_t nonce() const override { return 1; }
   Path folder() const override { return {}; }
+  uint32_t number() const override { return 1; }
+  SegmentId draw_segment_id() override { return {9, ++drawn_}; }
   Result<data::ReplayReport> replay(meta::Metadata&, uint32_t) override { return data::ReplayReport{}; }
 
   Result<data::Journaled> append(const data::DataOperation& operation, std::span<const ByteView> bytes) override {
@@ -141,6 +143,7 @@ class FakeStaging final : public data::Staging {
   }
 
  private:
+  uint64_t drawn_ = 0;
   struct Record {
     data::Journaled journaled;
     Stamp stamp = 0;

@@ -113,6 +113,27 @@ Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
   }
 }
 
+// Segments that the metadata lists as staged here and no journal holds. Those without a living byte lost nothing.
+Status OpenVolume::settle_lost_segments(bool accept_lost) {
+  uint64_t lost = 0;
+  for (const meta::SegmentInfo& segment : replay_.lost_segments) {
+    if (segment.live_bytes == 0) {
+      TRY(owner_->metadata().segment_discard({}, segment.id));
+    } else {
+      ++lost;
+    }
+  }
+  if (lost == 0) return {};
+  if (!accept_lost) {
+    return error(ENOENT,
+                 "{} segments of staging folder {} are gone before they reached the bucket; bring the folder back, or "
+                 "mount with --accept-lost-staging (reading what they held will fail with EIO)",
+                 lost, staging_->folder());
+  }
+  log(LogLevel::kError, "{} segments of staging folder {} are lost", lost, staging_->folder());
+  return {};
+}
+
 Status OpenVolume::start_client(const OpenSettings& settings) {
   const std::string uuid = volume_.uuid.to_string();
   const Path state_dir = settings.state_dir.empty() ? default_state_dir(uuid) : settings.state_dir;
@@ -146,6 +167,7 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
     log(LogLevel::kInfo, "replayed {} records of {} journals: {} applied, {} known, {} of freed files, {} refused",
         replay_.records, replay_.journals, replay_.applied, replay_.already, replay_.no_inode, replay_.conflicts);
   }
+  TRY(settle_lost_segments(settings.accept_lost_staging));
   reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid}, staging_.get(), {});
   client::Client::Seams client_seams{metadata,       *staging_,  *reader_, *cache_,
                                      runtime_.clock, *executor_, session_, store_number};

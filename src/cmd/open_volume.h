@@ -58,6 +58,7 @@ class OpenVolume {
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
   Status check_staging_of_this_host(bool accept_lost);
+  Status settle_lost_segments(bool accept_lost);
 
   Runtime& runtime_;
   MetaUrl url_;

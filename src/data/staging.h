@@ -116,6 +116,8 @@ class Staging {
   virtual Uuid uuid() const = 0;
   virtual uint64_t nonce() const = 0;
   virtual Path folder() const = 0;
+  virtual uint32_t number() const = 0;           // as given to replay(); 0 before
+  virtual SegmentId draw_segment_id() = 0;       // a fresh one of this store, for segments that are not journals
 
   // Offers every record left over to the owner, by sequence, many inodes per call; for each inode it stops at the first
   // record whose predecessor is missing. Then seals and uploads what was left. Discards journals without a living

@@ -61,6 +61,8 @@ class StagingImpl final : public Staging {
   Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) override;
   StagingStatus status() const override;
   void engine_synced(Stamp stamp) override;
+  uint32_t number() const override { return store_number_; }
+  SegmentId draw_segment_id() override { return {nonce(), ++last_segment_}; }
 
  private:
   friend class Replay;
