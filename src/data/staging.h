@@ -146,7 +146,7 @@ class Staging {
   // Class `object`: returns when every segment that holds records appended so far of this inode is stored, complete in
   // `B`, and the engine is synced. Seals what has to be. The records must have been committed before.
   virtual Status store_inode(Ino ino) = 0;
-  // The same for everything (shoal flush, umount).
+  // The same for everything (shoal flush, umount). Afterwards `B` lists no segment as staging here until the next append.
   virtual Status store_all(const std::function<void(const StagingStatus&)>& progress) = 0;
 
   // True when the segment is (still) here. Reads stored bytes [offset, offset+into.size()) of it; no CRC is checked here.

@@ -177,6 +177,7 @@ class StagingImpl final : public Staging {
   uint64_t changes_ GUARDED_BY(mutex_) = 0;
   JournalPtr standby_ GUARDED_BY(mutex_);
   bool preparing_ GUARDED_BY(mutex_) = false;
+  bool ahead_wanted_ GUARDED_BY(mutex_) = true;  // not from store_all() to the next append
   std::vector<uint64_t> free_ GUARDED_BY(mutex_);       // numbers of free files
   std::deque<JournalPtr> queue_ GUARDED_BY(mutex_);     // sealed, to be uploaded
   std::vector<JournalPtr> finished_ GUARDED_BY(mutex_); // stored and complete, to be recycled

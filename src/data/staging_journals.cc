@@ -29,6 +29,7 @@ std::vector<JournalPtr> StagingImpl::all_journals() const {
 Result<JournalPtr> StagingImpl::take_standby() {
   MutexLock lock(mutex_);
   while (standby_ == nullptr && preparing_) changed_.wait(mutex_);
+  ahead_wanted_ = true;
   if (standby_ == nullptr) {
     preparing_ = true;
     lock.unlock();
@@ -49,7 +50,7 @@ Result<JournalPtr> StagingImpl::take_standby() {
 
 void StagingImpl::prepare_ahead() {
   MutexLock lock(mutex_);
-  if (standby_ != nullptr || preparing_) return;
+  if (standby_ != nullptr || preparing_ || !ahead_wanted_) return;
   preparing_ = true;
   lock.unlock();
   auto journal = prepare();

@@ -63,10 +63,17 @@ Status StagingImpl::store_inode(Ino ino) {
 
 Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& progress) {
   if (!options_.uploads_enabled) return error(EIO, "uploads are switched off");
-  seal_open_if([](Journal& journal) {
-    MutexLock lock(journal.mutex);
-    return journal.records > 0;
-  });
+  // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists nothing here.
+  seal_open_if([](Journal&) { return true; });
+  JournalPtr ahead;
+  {
+    MutexLock lock(mutex_);
+    ahead_wanted_ = false;
+    while (preparing_) changed_.wait(mutex_);
+    ahead = std::move(standby_);
+    standby_ = nullptr;
+  }
+  if (ahead != nullptr) seal(ahead);
   std::vector<JournalPtr> journals;
   for (const JournalPtr& journal : all_journals()) {
     MutexLock lock(journal->mutex);

@@ -359,6 +359,26 @@ TEST_F(StagingTest, a_failed_sync_poisons_the_journal_and_names_what_is_lost) {
   EXPECT_EQ(bytes_of(before), pattern(1, 2000));
 }
 
+TEST_F(StagingTest, a_lost_record_does_not_come_back_after_a_power_cut) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    SCOPED_TRACE(seed);
+    start();
+    const Stamp base = machine.engine.current().inodes[2].version;
+    const uint64_t before = append(2, "before", 1, 0, base).record.header.sequence;
+    ASSERT_TRUE(staging->sync().ok());
+    const Journaled lost = append(2, "lost", 1, before);
+    machine.faulty.fail_nth(sim::FsCall::kSyncData, 1, {EIO}, sim::FaultyFs::Times::kOnce);
+    EXPECT_EQ(staging->sync().code(), EIO);
+    const Journaled again = append(2, "again", 1, before);
+    staging->forget_lost(lost.position);
+    ASSERT_TRUE(staging->sync().ok());
+    cut_power(seed);
+    EXPECT_EQ(start().conflicts, 0u);
+    EXPECT_EQ(machine.engine.current().inodes[2].applied, again.record.header.sequence);
+    kill();
+  }
+}
+
 TEST_F(StagingTest, a_journal_that_cannot_be_written_takes_no_more) {
   start();
   const Journaled before = append(2, "before", 1);

@@ -111,6 +111,8 @@ TEST_F(StagingThreadsTest, store_all_empties_staging_and_tells_how_far_it_is) {
     EXPECT_FALSE(machine.bucket.object(machine.volume, record.record.target->segment).empty());
   }
   EXPECT_EQ(staging->status().segments_waiting, 0u);
+  EXPECT_TRUE(machine.owner->store_segments(1)->empty());  // what nobody wrote to is discarded: the folder may go now
+  ASSERT_TRUE(append_bytes(*staging, data_operation(2, 0, 0), "goes on").ok());
 }
 
 TEST_F(StagingThreadsTest, store_timeout_turns_waiting_into_eio_that_says_why) {

@@ -241,7 +241,8 @@ void StagingImpl::tell(const JournalPtr& journal) {
       complete = journal->uncommitted == 0;
     }
     const Status stored = metadata_->segment_stored({}, journal->segment, length, complete);
-    if (!stored.ok() && stored.code() != ENOENT) {  // ENOENT: freed already
+    const bool freed = stored.code() == ENOENT || stored.code() == ESTALE;  // gone or going: it had been complete
+    if (!stored.ok() && !freed) {
       note_upload_error(fmt::format("segment {}: {}", journal->segment.to_string(), stored.error().text()));
       MutexLock lock(journal->mutex);
       journal->telling = false;
@@ -252,7 +253,7 @@ void StagingImpl::tell(const JournalPtr& journal) {
     MutexLock lock(journal->mutex);
     journal->state = Journal::State::kStored;
     journal->told_stamp = stamp;
-    journal->complete_told = complete || stored.code() == ENOENT;
+    journal->complete_told = complete || freed;
     again = !journal->complete_told && journal->uncommitted == 0;
     if (!again) journal->telling = false;
   }
