@@ -1,6 +1,18 @@
 // Power test of staging: random work, cut at a random change of the disk (also inside replay), then the next life must
 // find every inode at a prefix of its operations, at least up to what a sync acknowledged, each byte where its record
 // says. The owner's unsynced tail is cut at the same time. SIGKILLs are mixed in: they lose nothing that was appended.
+//
+// Which test fails when a sync call is taken away (tried by hand; P: this test, others in staging_test.cc):
+//   prepare: fdatasync of the new header ................ P
+//   prepare: sync_dir after the journal got its name .... P, synced_records_survive_a_power_cut_and_are_offered
+//   sync: fdatasync ..................................... P, synced_records_survive_a_power_cut_and_are_offered
+//   replay: fdatasync before offering ................... P, replay_makes_records_durable_before_it_offers_them
+//   recycle: waiting for the sync of `B` ................ P, a_journal_serves_reads_until_the_engine_is_synced_past_b
+//   poison: sync_dir after marking the file ............. a_lost_record_does_not_come_back_after_a_power_cut
+// Not noticed, since something else guards the same: the sync of the commit's stamp (that of `B` comes later), one of the
+// two syncs before a PUT alone, sync_dir after freeing and at the end of recovery (a file that comes back under its old
+// name has a new header or a torn one and held nothing that was still needed), engine sync at the end of replay
+// (recycling waits for it anyway).
 #include <gtest/gtest.h>
 
 #include <iostream>
