@@ -393,6 +393,7 @@ void DiskCache::refresh_limit(uint64_t bytes) {
   const uint64_t available = space->available_bytes, keep = options_.free_bytes_min;
   const uint64_t fits = available >= keep ? used + (available - keep) : used - std::min(used, keep - available);
   limit_bytes_ = std::min(options_.capacity_bytes, fits);
+  evict_to_limit();  // now, not with the next fills: one that cannot fit at all would evict nothing
 }
 
 void DiskCache::compact_if_due() {

@@ -53,7 +53,7 @@ Status DiskCache::start() {
   slab_->truncate(slab_bytes).ignore("writes make the file as long as they need");
   sums_->truncate(slots_max_ * kSumsPerSlotBytes).ignore("likewise");
   refresh_limit(0);
-  evict_to_limit();
+  evict_to_limit();  // also when the disk did not say how full it is
   return {};
 }
 
