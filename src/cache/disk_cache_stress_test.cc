@@ -30,6 +30,16 @@ void act(BlockCache& cache, sim::SeededRandom& random) {
   }
 }
 
+uint64_t read_all(BlockCache& cache) {
+  uint64_t hits = 0;
+  for (uint64_t n = 0; n < kChunks; ++n) {
+    for (uint32_t unit = 0; unit < 88; ++unit) {
+      if (cache.contains(chunk_key(n), unit * kUnitBytes, 1)) hits += get(cache, n, unit * kUnitBytes, 1);
+    }
+  }
+  return hits;
+}
+
 // The kernel writes one of the files back, as it does now and then: old bytes of one meet new ones of another.
 void write_back(World& world, sim::SeededRandom& random) {
   const std::string name = std::array{"slab", "sums", "index"}[random.below(3)];
@@ -50,8 +60,8 @@ TEST(DiskCachePower, no_cut_ever_yields_a_wrong_byte) {
     world.disk.sync_dir(".").value();
     world.disk.sync_dir("c").value();
     for (int life = 0; life < 4; ++life) {
-      auto cache = world.open(small_cache(2 * kMiB));  // small: slots change hands all the time
-      for (uint64_t n = 0; n < kChunks; ++n) hits_after += get(*cache, n, 0, kUnitBytes);
+      auto cache = world.open(small_cache(12 * kMiB));  // 12 slots: they change hands all the time
+      hits_after += read_all(*cache);
       stale += cache->stats().crc_errors;
       world.disk.cut_after(1 + random.below(400));
       while (!world.disk.power_is_cut()) {
@@ -62,10 +72,8 @@ TEST(DiskCachePower, no_cut_ever_yields_a_wrong_byte) {
       cache.reset();
       torn += world.disk.restore_power(random.u64()).writes_torn;
     }
-    auto cache = world.open(small_cache(2 * kMiB));
-    for (uint64_t n = 0; n < kChunks; ++n) {
-      for (uint32_t unit = 0; unit < 7; ++unit) hits_after += get(*cache, n, unit * kUnitBytes, kUnitBytes);
-    }
+    auto cache = world.open(small_cache(12 * kMiB));
+    hits_after += read_all(*cache);
   }
   set_log_sink(nullptr);
   // Something was at stake, and something survived.
@@ -78,7 +86,7 @@ TEST(DiskCacheThreads, readers_writers_and_evictions_at_once_see_right_bytes) {
   const uint64_t seed = sim::seed_or(3);
   SCOPED_TRACE(seed);
   World world;
-  auto cache = world.open(small_cache(1 * kMiB));  // 16 groups: eviction with every other write
+  auto cache = world.open(small_cache(8 * kMiB));  // 8 slots: eviction with every other write
   {
     std::vector<Thread> threads;
     for (uint64_t t = 0; t < 6; ++t) {
@@ -95,7 +103,7 @@ TEST(DiskCacheThreads, readers_writers_and_evictions_at_once_see_right_bytes) {
   EXPECT_GT(stats.evictions, 100u);
   EXPECT_GT(stats.hits, 50u);
   cache.reset();
-  cache = world.open(small_cache(1 * kMiB));
+  cache = world.open(small_cache(8 * kMiB));
   for (uint64_t n = 0; n < kChunks; ++n) get(*cache, n, 0, kUnitBytes);
   EXPECT_EQ(cache->stats().crc_errors, 0u) << "the index agrees with the slab";
 }
