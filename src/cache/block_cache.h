@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/ids.h"
-#include "sys/executor.h"
+#include "sys/clock.h"
 #include "sys/local_fs.h"
 
 namespace shoal::cache {
@@ -43,19 +43,23 @@ class BlockCache {
   // Keeps the bytes (offset a multiple of 4 KiB; a length that is not one must end the chunk: `chunk_bytes`). May
   // decline silently. `chunk_bytes` is the chunk's true length (the last block of an object is short).
   virtual void write(const ChunkKey& key, uint32_t offset, ByteView bytes, uint32_t chunk_bytes) = 0;
+  // Whether the part of the range that the chunk has is here, as far as known without reading it. A range may go beyond
+  // the end of a chunk but must not begin there.
   virtual bool contains(const ChunkKey& key, uint32_t offset, uint32_t length) const = 0;
   virtual void forget(const ChunkKey& key) = 0;
   virtual CacheStats stats() const = 0;
 };
 
-// The disk cache of design §6.5: slab, index, validity bitmaps, CRC per 4 KiB, SIEVE. Opens what is there (restart reads
-// the index only); a corrupt index is dropped and begun anew with a log line. Capacity may differ from last time.
-// EACCES/EROFS/ENOSPC name the folder and say that the mount goes on without a disk cache.
+// The disk cache of design §6.5: slab, index, validity bitmaps, CRC per 4 KiB, SIEVE; disk_cache.h describes it. Opens
+// what is there (restart reads the index only); a corrupt index is dropped and begun anew with a log line. Capacity may
+// differ from last time. Space is counted per 64 KiB of which something is here. Calls do disk I/O on the caller's thread.
+// Errors name the folder and say that the mount goes on without a disk cache: EWOULDBLOCK when another process has it,
+// EACCES, EROFS, ENOSPC and what else the disk may answer. `fs` and `clock` outlive the cache.
 struct DiskCacheOptions {
   uint64_t capacity_bytes = uint64_t{100} << 30;
   uint64_t free_bytes_min = uint64_t{1} << 30;  // left free on the disk whatever the capacity says
 };
-Result<std::unique_ptr<BlockCache>> open_disk_cache(LocalFs& fs, Executor& executor, const Path& folder,
+Result<std::unique_ptr<BlockCache>> open_disk_cache(LocalFs& fs, const Clock& clock, const Path& folder,
                                                     DiskCacheOptions options);
 // Always misses; for mounts without a cache disk.
 std::unique_ptr<BlockCache> make_null_cache();

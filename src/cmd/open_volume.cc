@@ -146,7 +146,7 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
     cache::DiskCacheOptions cache_options;
     cache_options.capacity_bytes = settings.cache_bytes;
     Result<std::unique_ptr<cache::BlockCache>> disk =
-        cache::open_disk_cache(runtime_.fs, *read_executor_, cache_dir, cache_options);
+        cache::open_disk_cache(runtime_.fs, runtime_.clock, cache_dir, cache_options);
     if (disk.ok()) {
       cache_ = std::move(*disk);
     } else {
