@@ -233,20 +233,38 @@ bool Committer::note_durable(InodeState& inode, uint64_t target) {
   return inode.next_not_durable > target;
 }
 
-void Committer::journal_again_what_is_not_durable(InodeState& inode) {
+void Committer::take_back_lost() {
+  MutexLock one_at_a_time(taking_back_);
+  const std::vector<uint64_t> lost = seams_.staging.lost_positions();
+  if (lost.empty()) return;
+  log(LogLevel::kError, "{} journaled data operations were not made durable, journaling them anew", lost.size());
+  for (const InodeRef& inode : table_.dirty()) take_back_lost(*inode, lost);
+  for (const uint64_t position : lost) seams_.staging.forget_lost(position);  // those left belong to no list any more
+}
+
+void Committer::take_back_lost(InodeState& inode, const std::vector<uint64_t>& lost) {
   std::vector<data::Journaled> void_records;
   {
     MutexLock lock(inode.latch);
     while (inode.journaling) inode.turn_over.wait(inode.latch);
-    for (uint64_t id = inode.next_not_durable; id < inode.next_to_journal; ++id) {
+    uint64_t first = inode.next_not_durable;
+    uint64_t sequence = inode.durable_sequence;
+    while (first < inode.next_to_journal) {
+      const data::Journaled& place = inode.list.at(first).place;
+      if (std::binary_search(lost.begin(), lost.end(), place.position)) break;
+      sequence = place.record.header.sequence;
+      ++first;
+    }
+    if (first == inode.next_to_journal) return;
+    for (uint64_t id = first; id < inode.next_to_journal; ++id) {
       Operation& operation = inode.list.at(id);
       void_records.push_back(std::move(operation.place));
       operation.place = {};
       operation.journaled = false;
       if (operation.is_data()) inode.buffered_bytes += operation.length;
     }
-    inode.next_to_journal = inode.next_not_durable;
-    inode.last_sequence = inode.durable_sequence;
+    inode.next_to_journal = first;
+    inode.last_sequence = sequence;
   }
   for (const data::Journaled& record : void_records) seams_.staging.committed(record, 0);
 }
@@ -264,9 +282,8 @@ Status Committer::make_durable(InodeState& inode) {
       status = seams_.staging.sync();
       if (note_durable(inode, target)) return {};
       if (status.ok()) continue;  // another thread journaled them anew meanwhile
-      log(LogLevel::kError, "syncing the journal of inode {} failed, journaling it anew: {}", inode.ino,
-          status.error().to_string());
-      journal_again_what_is_not_durable(inode);
+      log(LogLevel::kError, "syncing the journal for inode {} failed: {}", inode.ino, status.error().to_string());
+      take_back_lost();
     }
     if (++failures < 2) continue;
     fail(inode, status.error());
@@ -275,31 +292,27 @@ Status Committer::make_durable(InodeState& inode) {
 }
 
 Status Committer::sync_all(const std::vector<InodeRef>& inodes) {
+  std::vector<uint64_t> targets;
+  for (const InodeRef& inode : inodes) {
+    MutexLock lock(inode->latch);
+    targets.push_back(inode->next_to_journal - 1);
+  }
   auto all_durable = [&] {
     bool all = true;
-    for (const InodeRef& inode : inodes) {
-      uint64_t target = 0;
-      {
-        MutexLock lock(inode->latch);
-        target = inode->next_to_journal - 1;
-      }
-      if (!note_durable(*inode, target)) all = false;
+    for (size_t i = 0; i < inodes.size(); ++i) {
+      if (!note_durable(*inodes[i], targets[i])) all = false;
     }
     return all;
   };
   if (all_durable()) return {};
   const Status synced = seams_.staging.sync();
   if (all_durable() || synced.ok()) return {};
-  log(LogLevel::kError, "syncing the journal failed, journaling anew: {}", synced.error().to_string());
+  log(LogLevel::kError, "syncing the journal failed: {}", synced.error().to_string());
+  take_back_lost();
   Status result;
-  for (const InodeRef& inode : inodes) {
-    uint64_t target = 0;
-    {
-      MutexLock lock(inode->latch);
-      target = inode->next_to_journal - 1;
-    }
-    if (note_durable(*inode, target)) continue;
-    const Status again = make_durable(*inode);
+  for (size_t i = 0; i < inodes.size(); ++i) {
+    if (note_durable(*inodes[i], targets[i])) continue;
+    const Status again = make_durable(*inodes[i]);
     if (!again.ok()) result = again;
   }
   return result;

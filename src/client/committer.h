@@ -89,7 +89,10 @@ class Committer {
   Status journal_turn(InodeState& inode, uint64_t target) REQUIRES(inode.latch);
   // True when operations up to `target` are durable; drops the bytes of those that became so.
   bool note_durable(InodeState& inode, uint64_t target);
-  void journal_again_what_is_not_durable(InodeState& inode);
+  // After a failed sync: takes what the failed journal lost, of whatever inode, and what follows it in the same list,
+  // back to buffered, to be journaled anew. Until then no sync can succeed.
+  void take_back_lost();
+  void take_back_lost(InodeState& inode, const std::vector<uint64_t>& lost);
   bool collect(InodeState& inode, Batch& batch, uint64_t target) REQUIRES(inode.latch);
   Status send(Batch batch);
   void apply(Slice& slice, const meta::DataOutcome* outcomes, const meta::Attr* attr);
@@ -103,6 +106,7 @@ class Committer {
   Changes changes_;
   std::atomic<uint64_t> operations_ = 0;
   std::atomic<uint64_t> held_bytes_ = 0;
+  Mutex taking_back_;  // one thread at a time; before latches
   Shared journaling_;
   Shared committing_;
   std::atomic<bool> journal_running_ = false;

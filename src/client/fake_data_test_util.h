@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "client/client.h"
@@ -25,6 +26,7 @@ class FakeStaging final : public data::Staging {
   void lose_unsynced() {
     MutexLock lock(mutex_);
     std::erase_if(records_, [&](const auto& entry) REQUIRES(mutex_) { return entry.first > synced_; });
+    lost_.clear();
   }
   // What a start does: every record that may not be in the engine is offered again, by sequence.
   void replay_into(meta::Metadata& metadata) {
@@ -97,8 +99,12 @@ class FakeStaging final : public data::Staging {
     ++syncs;
     if (fail_syncs > 0) {
       --fail_syncs;
+      for (const auto& [position, record] : records_) {
+        if (position > synced_ && !record.dropped) lost_.insert(position);
+      }
       return error(EIO, "injected");
     }
+    if (!lost_.empty()) return error(EIO, "lost records");
     trace("sync_staging");
     synced_ = position_;
     return {};
@@ -107,8 +113,17 @@ class FakeStaging final : public data::Staging {
     MutexLock lock(mutex_);
     return synced_;
   }
+  std::vector<uint64_t> lost_positions() const override {
+    MutexLock lock(mutex_);
+    return {lost_.begin(), lost_.end()};
+  }
+  void forget_lost(uint64_t position) override {
+    MutexLock lock(mutex_);
+    lost_.erase(position);
+  }
   void committed(const data::Journaled& record, Stamp stamp) override {
     MutexLock lock(mutex_);
+    CHECK(stamp == 0 || record.position <= synced_);
     const auto it = records_.find(record.position);
     CHECK(it != records_.end() && it->second.stamp == 0 && !it->second.dropped);
     it->second.stamp = stamp;
@@ -154,6 +169,7 @@ class FakeStaging final : public data::Staging {
   uint64_t position_ GUARDED_BY(mutex_) = 0;
   uint64_t synced_ GUARDED_BY(mutex_) = 0;
   std::map<uint64_t, Record> records_ GUARDED_BY(mutex_);  // by position; gone when recycled
+  std::set<uint64_t> lost_ GUARDED_BY(mutex_);
   std::map<SegmentId, ByteBuffer> slices_ GUARDED_BY(mutex_);
 };
 
