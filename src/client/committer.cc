@@ -234,7 +234,7 @@ bool Committer::note_durable(InodeState& inode, uint64_t target) {
 }
 
 void Committer::take_back_lost() {
-  MutexLock one_at_a_time(taking_back_);
+  MutexLock one_at_a_time(taking_back_);  // over I/O, as whoever waits here waits for just that
   const std::vector<uint64_t> lost = seams_.staging.lost_positions();
   if (lost.empty()) return;
   log(LogLevel::kError, "{} journaled data operations were not made durable, journaling them anew", lost.size());
@@ -266,6 +266,9 @@ void Committer::take_back_lost(InodeState& inode, const std::vector<uint64_t>& l
     inode.next_to_journal = first;
     inode.last_sequence = sequence;
   }
+  // At once: what close acknowledged must not wait in memory for the timer.
+  const Status again = journal(inode);
+  if (!again.ok()) fail(inode, again.error());
   for (const data::Journaled& record : void_records) seams_.staging.committed(record, 0);
 }
 
