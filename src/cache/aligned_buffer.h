@@ -19,7 +19,8 @@ class AlignedBuffer {
  public:
   // REQUIRES bytes > 0 and a multiple of kDirectAlignment.
   explicit AlignedBuffer(size_t bytes)
-      : memory_(static_cast<std::byte*>(std::aligned_alloc(kDirectAlignment, bytes))), bytes_(bytes) {
+      : memory_(static_cast<std::byte*>(std::aligned_alloc(kDirectAlignment, bytes))),
+        bytes_(bytes) {
     CHECK(memory_ != nullptr);
   }
   MutableBytes first(size_t n) { return MutableBytes(memory_.get(), bytes_).first(n); }

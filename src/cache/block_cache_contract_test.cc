@@ -85,18 +85,19 @@ TEST_P(Contract, a_short_chunk_ends_where_it_ends) {
   EXPECT_FALSE(get(*cache_, 2, 10'000, 1));
   EXPECT_FALSE(cache_->contains(chunk_key(2), 0, kBlockBytes));
   put(*cache_, 2, 0, 8192, 10'000);
-  EXPECT_EQ(cache_->contains(chunk_key(2), 0, kBlockBytes), GetParam().keeps) << "all that the chunk has";
+  EXPECT_EQ(cache_->contains(chunk_key(2), 0, kBlockBytes), GetParam().keeps)
+      << "all that the chunk has";
   EXPECT_FALSE(cache_->contains(chunk_key(2), 10'000, 1));
   put(*cache_, 3, 0, 1, 1);
   EXPECT_EQ(get(*cache_, 3, 0, 1), GetParam().keeps);
 }
 
 TEST_P(Contract, writes_that_make_no_sense_are_declined) {
-  put(*cache_, 1, 1, 4096);                    // not at a unit
-  put(*cache_, 1, 0, 100);                     // not a unit and not the end
-  put(*cache_, 1, 0, 0);                       // nothing
+  put(*cache_, 1, 1, 4096);                         // not at a unit
+  put(*cache_, 1, 0, 100);                          // not a unit and not the end
+  put(*cache_, 1, 0, 0);                            // nothing
   put(*cache_, 1, kBlockBytes, 4096, kBlockBytes);  // behind the end
-  put(*cache_, 1, 0, 8192, 4096);              // over the end
+  put(*cache_, 1, 0, 8192, 4096);                   // over the end
   put(*cache_, 1, 0, 4096, kBlockBytes + 4096);
   EXPECT_EQ(cache_->stats().fills, 0u);
   EXPECT_FALSE(get(*cache_, 1, 0, 1));
@@ -123,7 +124,8 @@ TEST_P(Contract, a_chunk_of_another_length_replaces_the_first) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Contract,
-                         testing::Values(Kind{"null", false}, Kind{"simulated", true}, Kind{"real", true}),
+                         testing::Values(Kind{"null", false}, Kind{"simulated", true},
+                                         Kind{"real", true}),
                          [](const auto& kind) { return kind.param.name; });
 
 TEST(BlockKey, keys_never_change) {
@@ -137,9 +139,11 @@ TEST(BlockKey, keys_never_change) {
 
 TEST(BlockKey, every_part_counts) {
   const std::vector<ChunkKey> keys = {
-      segment_block_key({1, 1}, 0),      segment_block_key({1, 1}, 1),      segment_block_key({1, 0}, 1),
-      segment_block_key({0, 1}, 1),      object_block_key("a", "b", "c", 0), object_block_key("a", "b", "c", 1),
-      object_block_key("ab", "", "c", 0), object_block_key("", "ab", "c", 0), object_block_key("a", "bc", "", 0),
+      segment_block_key({1, 1}, 0),       segment_block_key({1, 1}, 1),
+      segment_block_key({1, 0}, 1),       segment_block_key({0, 1}, 1),
+      object_block_key("a", "b", "c", 0), object_block_key("a", "b", "c", 1),
+      object_block_key("ab", "", "c", 0), object_block_key("", "ab", "c", 0),
+      object_block_key("a", "bc", "", 0),
   };
   for (size_t i = 0; i < keys.size(); ++i) {
     for (size_t j = 0; j < i; ++j) EXPECT_NE(keys[i], keys[j]) << i << " " << j;

@@ -9,8 +9,8 @@
 namespace shoal::cache {
 namespace {
 
-// Mixes 64 bits so that each depends on all: variant 13 of D. Stafford, "Better bit mixing" (2011), as used by
-// splitmix64 (Steele, Lea, Flood 2014). Bijective.
+// Mixes 64 bits so that each depends on all: variant 13 of D. Stafford, "Better bit mixing" (2011),
+// as used by splitmix64 (Steele, Lea, Flood 2014). Bijective.
 uint64_t mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
@@ -32,9 +32,11 @@ ChunkKey segment_block_key(const SegmentId& id, uint64_t block) {
   return {mix(high + low), mix(low ^ std::rotl(high, 17))};
 }
 
-// The first half of the SHA-256 of its parts with their lengths: who writes to an imported bucket chooses the names in
-// it, and must not be able to pick one whose key is that of somebody else's object.
-ChunkKey object_block_key(std::string_view source, std::string_view key, std::string_view etag, uint64_t block) {
+// The first half of the SHA-256 of its parts with their lengths: who writes to an imported bucket
+// chooses the names in it, and must not be able to pick one whose key is that of somebody else's
+// object.
+ChunkKey object_block_key(std::string_view source, std::string_view key, std::string_view etag,
+                          uint64_t block) {
   std::string parts;
   Encoder encoder(parts);
   encoder.string(source);

@@ -1,7 +1,7 @@
-// Breaker: leaves a failing disk alone. Every I/O error adds to a score, every success takes a little off, so a disk
-// that fails more than about one call in nine opens the breaker and a rare bad sector does not. While it is open
-// nothing is allowed for kPause; then one call is let through as a probe, and its outcome closes or opens it again.
-// Thread-safe, lock-free.
+// Breaker: leaves a failing disk alone. Every I/O error adds to a score, every success takes a
+// little off, so a disk that fails more than about one call in nine opens the breaker and a rare
+// bad sector does not. While it is open nothing is allowed for kPause; then one call is let through
+// as a probe, and its outcome closes or opens it again. Thread-safe, lock-free.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +26,8 @@ class Breaker {
     const int64_t until = open_until_.load();
     return until == 0 || clock_.since_boot().count() >= until;
   }
-  // True: do the I/O and tell succeeded() or failed(). After a pause one caller gets true, as the probe.
+  // True: do the I/O and tell succeeded() or failed(). After a pause one caller gets true, as the
+  // probe.
   bool allow() {
     int64_t until = open_until_.load();
     if (until == 0) return true;

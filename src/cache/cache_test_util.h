@@ -1,4 +1,5 @@
-// A world for tests of the cache: a simulated disk, a clock, and chunks whose bytes follow from their number.
+// A world for tests of the cache: a simulated disk, a clock, and chunks whose bytes follow from
+// their number.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ namespace shoal::cache {
 
 inline ChunkKey chunk_key(uint64_t number) { return segment_block_key({number, 1}, 0); }
 
-// What chunk `number` holds at [offset, offset + length): never two equal units, in one chunk or two.
+// What chunk `number` holds at [offset, offset + length): never two equal units, in one chunk or
+// two.
 inline ByteBuffer chunk_bytes(uint64_t number, uint32_t offset, size_t length) {
   ByteBuffer bytes(length);
   for (size_t i = 0; i < length; ++i) {
@@ -29,7 +31,8 @@ inline ByteBuffer chunk_bytes(uint64_t number, uint32_t offset, size_t length) {
   return bytes;
 }
 
-inline void put(BlockCache& cache, uint64_t number, uint32_t offset, size_t length, uint32_t whole = kBlockBytes) {
+inline void put(BlockCache& cache, uint64_t number, uint32_t offset, size_t length,
+                uint32_t whole = kBlockBytes) {
   cache.write(chunk_key(number), offset, chunk_bytes(number, offset, length), whole);
 }
 
@@ -44,7 +47,9 @@ inline bool get(BlockCache& cache, uint64_t number, uint32_t offset, size_t leng
 inline constexpr uint32_t kKiB = 1 << 10;
 inline constexpr uint64_t kMiB = 1 << 20;
 
-inline DiskCacheOptions small_cache(uint64_t capacity_bytes = 16 * kMiB) { return {capacity_bytes, 0}; }
+inline DiskCacheOptions small_cache(uint64_t capacity_bytes = 16 * kMiB) {
+  return {capacity_bytes, 0};
+}
 
 struct World {
   sim::SimFs disk;

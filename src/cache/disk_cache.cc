@@ -14,8 +14,12 @@ namespace {
 constexpr uint32_t kPieceUnits = 256;  // 1 MiB is read or written at a time
 constexpr uint64_t kLimitEveryBytes = 8 << 20;
 
-uint64_t slab_offset(uint32_t slot, uint32_t unit) { return slot * uint64_t{kBlockBytes} + uint64_t{unit} * kUnitBytes; }
-uint64_t sums_offset(uint32_t slot, uint32_t unit) { return slot * kSumsPerSlotBytes + uint64_t{unit} * kSumBytes; }
+uint64_t slab_offset(uint32_t slot, uint32_t unit) {
+  return slot * uint64_t{kBlockBytes} + uint64_t{unit} * kUnitBytes;
+}
+uint64_t sums_offset(uint32_t slot, uint32_t unit) {
+  return slot * kSumsPerSlotBytes + uint64_t{unit} * kSumBytes;
+}
 
 void append_sum(const ChunkKey& key, uint32_t unit, ByteView bytes, std::string& out) {
   std::string bound;
@@ -29,13 +33,18 @@ void append_sum(const ChunkKey& key, uint32_t unit, ByteView bytes, std::string&
 }
 
 UnitRange units_of(uint32_t offset, size_t bytes) {
-  return {offset / kUnitBytes, static_cast<uint32_t>((offset + bytes + kUnitBytes - 1) / kUnitBytes)};
+  return {offset / kUnitBytes,
+          static_cast<uint32_t>((offset + bytes + kUnitBytes - 1) / kUnitBytes)};
 }
 
 }  // namespace
 
 DiskCache::DiskCache(LocalFs& fs, const Clock& clock, Path folder, DiskCacheOptions options)
-    : fs_(fs), folder_(std::move(folder)), options_(options), index_(fs, folder_), breaker_(clock) {}
+    : fs_(fs),
+      folder_(std::move(folder)),
+      options_(options),
+      index_(fs, folder_),
+      breaker_(clock) {}
 
 DiskCache::~DiskCache() = default;
 
@@ -48,11 +57,12 @@ void DiskCache::io_failed(std::string_view what, const Error& error) {
     return;
   }
   if (breaker_.failed()) {
-    log(LogLevel::kWarn, "disk cache in {}: {}: {}; the disk is left alone for a while", folder_, what, error.text());
+    log(LogLevel::kWarn, "disk cache in {}: {}: {}; the disk is left alone for a while", folder_,
+        what, error.text());
   }
 }
 
-// --- reading ---------------------------------------------------------------------------------------------------------
+// --- reading ---
 
 bool DiskCache::read(const ChunkKey& key, uint32_t offset, MutableBytes into) {
   Shard& shard = shard_of(key);
@@ -63,7 +73,8 @@ bool DiskCache::read(const ChunkKey& key, uint32_t offset, MutableBytes into) {
     id = shard.table.find(key);
     if (id != SlotTable::kNone) {
       SlotTable::Entry& entry = shard.table.at(id);
-      const bool inside = !into.empty() && offset < entry.chunk_bytes && into.size() <= entry.chunk_bytes - offset;
+      const bool inside =
+          !into.empty() && offset < entry.chunk_bytes && into.size() <= entry.chunk_bytes - offset;
       if (!inside || !entry.valid.has_all(units_of(offset, into.size())) || !breaker_.allow()) {
         id = SlotTable::kNone;
       } else {
@@ -91,7 +102,8 @@ Status DiskCache::read_slab(uint64_t offset, MutableBytes into, bool* whole) {
   return {};
 }
 
-DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t offset, MutableBytes into) {
+DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t offset,
+                                    MutableBytes into) {
   const UnitRange units = units_of(offset, into.size());
   std::string sums((units.end - units.first) * kSumBytes, '\0');
   Result<size_t> sums_read = sums_->read_at(sums_offset(slot, units.first), as_mutable_bytes(sums));
@@ -101,16 +113,19 @@ DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t
   }
   if (*sums_read != sums.size()) return Outcome::kCorrupt;
   // Straight to the caller when it asked for whole units at an aligned place.
-  const bool direct = offset % kUnitBytes == 0 && into.size() % kUnitBytes == 0 && is_direct_aligned(into.data());
+  const bool direct =
+      offset % kUnitBytes == 0 && into.size() % kUnitBytes == 0 && is_direct_aligned(into.data());
   std::unique_ptr<AlignedBuffer> bounce;
   if (!direct) {
-    bounce = std::make_unique<AlignedBuffer>(size_t{std::min(kPieceUnits, units.end - units.first)} * kUnitBytes);
+    bounce = std::make_unique<AlignedBuffer>(
+        size_t{std::min(kPieceUnits, units.end - units.first)} * kUnitBytes);
   }
   std::string expected;
   for (uint32_t unit = units.first; unit < units.end; unit += kPieceUnits) {
     const uint32_t count = std::min(kPieceUnits, units.end - unit);
     const size_t bytes = size_t{count} * kUnitBytes;
-    const MutableBytes piece = direct ? into.subspan(size_t{unit - units.first} * kUnitBytes, bytes) : bounce->first(bytes);
+    const MutableBytes piece = direct ? into.subspan(size_t{unit - units.first} * kUnitBytes, bytes)
+                                      : bounce->first(bytes);
     bool whole = false;
     if (Status read = read_slab(slab_offset(slot, unit), piece, &whole); !read.ok()) {
       io_failed("reading the slab", read.error());
@@ -121,13 +136,16 @@ DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t
     for (uint32_t i = 0; i < count; ++i) {
       append_sum(key, unit + i, piece.subspan(size_t{i} * kUnitBytes, kUnitBytes), expected);
     }
-    if (expected != std::string_view(sums).substr(size_t{unit - units.first} * kSumBytes, expected.size())) {
+    if (expected !=
+        std::string_view(sums).substr(size_t{unit - units.first} * kSumBytes, expected.size())) {
       return Outcome::kCorrupt;
     }
     if (!direct) {
       const uint64_t begin = std::max<uint64_t>(offset, uint64_t{unit} * kUnitBytes);
-      const uint64_t end = std::min<uint64_t>(offset + into.size(), (uint64_t{unit} + count) * kUnitBytes);
-      std::memcpy(into.data() + (begin - offset), piece.data() + (begin - uint64_t{unit} * kUnitBytes), end - begin);
+      const uint64_t end =
+          std::min<uint64_t>(offset + into.size(), (uint64_t{unit} + count) * kUnitBytes);
+      std::memcpy(into.data() + (begin - offset),
+                  piece.data() + (begin - uint64_t{unit} * kUnitBytes), end - begin);
     }
   }
   breaker_.succeeded();
@@ -145,7 +163,7 @@ bool DiskCache::contains(const ChunkKey& key, uint32_t offset, uint32_t length) 
   return entry.valid.has_all(units_of(offset, std::min(length, entry.chunk_bytes - offset)));
 }
 
-// --- letting go ------------------------------------------------------------------------------------------------------
+// --- letting go ---
 
 void DiskCache::forget(const ChunkKey& key) {
   Shard& shard = shard_of(key);
@@ -199,13 +217,16 @@ void DiskCache::empty_slots(Shard& shard, const std::vector<uint32_t>& slots) {
 
 void DiskCache::record(const IndexLog::Ticket& ticket) {
   if (ticket.bytes.empty() || !breaker_.would_allow()) return;
-  if (Status written = index_.write(ticket); !written.ok()) io_failed("writing the index", written.error());
+  if (Status written = index_.write(ticket); !written.ok())
+    io_failed("writing the index", written.error());
 }
 
-// --- filling ---------------------------------------------------------------------------------------------------------
+// --- filling ---
 
 void DiskCache::write(const ChunkKey& key, uint32_t offset, ByteView bytes, uint32_t chunk_bytes) {
-  if (bytes.empty() || chunk_bytes > kBlockBytes || offset % kUnitBytes != 0 || offset >= chunk_bytes) return;
+  if (bytes.empty() || chunk_bytes > kBlockBytes || offset % kUnitBytes != 0 ||
+      offset >= chunk_bytes)
+    return;
   if (bytes.size() > chunk_bytes - offset) return;
   if (bytes.size() % kUnitBytes != 0 && offset + bytes.size() != chunk_bytes) return;
   if (!breaker_.would_allow()) return;
@@ -223,7 +244,8 @@ void DiskCache::write(const ChunkKey& key, uint32_t offset, ByteView bytes, uint
   if (!planned) return;
 
   const uint32_t skipped = plan.units.first * kUnitBytes - offset;
-  const size_t length = std::min<size_t>(bytes.size() - skipped, size_t{plan.units.end - plan.units.first} * kUnitBytes);
+  const size_t length = std::min<size_t>(bytes.size() - skipped,
+                                         size_t{plan.units.end - plan.units.first} * kUnitBytes);
   Status written = carry_out(plan, key, offset + skipped, bytes.subspan(skipped, length));
   if (written.ok()) {
     breaker_.succeeded();
@@ -235,7 +257,8 @@ void DiskCache::write(const ChunkKey& key, uint32_t offset, ByteView bytes, uint
   compact_if_due();
 }
 
-bool DiskCache::plan_fill(Shard& shard, const ChunkKey& key, UnitRange units, uint32_t chunk_bytes, Fill* plan) {
+bool DiskCache::plan_fill(Shard& shard, const ChunkKey& key, UnitRange units, uint32_t chunk_bytes,
+                          Fill* plan) {
   std::string drops;
   SlotTable::Id id = shard.table.find(key);
   if (id != SlotTable::kNone && shard.table.at(id).chunk_bytes != chunk_bytes) {
@@ -284,7 +307,8 @@ bool DiskCache::plan_fill(Shard& shard, const ChunkKey& key, UnitRange units, ui
 }
 
 // Evicts until `groups` more of the entry (kNone: of a new one) fit.
-bool DiskCache::make_room(Shard& shard, SlotTable::Id id, uint64_t groups, Fill* plan, std::string* drops) {
+bool DiskCache::make_room(Shard& shard, SlotTable::Id id, uint64_t groups, Fill* plan,
+                          std::string* drops) {
   const uint64_t limit = shard_limit_bytes();
   const uint64_t need = shard.table.bytes_to_count(id, groups);
   if (need > limit) return false;
@@ -334,9 +358,11 @@ void DiskCache::take_out(Shard& shard, SlotTable::Id id, Fill* plan, std::string
   shard.table.recycle(id);
 }
 
-Status DiskCache::carry_out(const Fill& plan, const ChunkKey& key, uint32_t offset, ByteView bytes) {
+Status DiskCache::carry_out(const Fill& plan, const ChunkKey& key, uint32_t offset,
+                            ByteView bytes) {
   if (plan.punch_first) TRY(slab_->punch(slab_offset(plan.slot, 0), kBlockBytes));
-  AlignedBuffer bounce(size_t{std::min(kPieceUnits, plan.units.end - plan.units.first)} * kUnitBytes);
+  AlignedBuffer bounce(size_t{std::min(kPieceUnits, plan.units.end - plan.units.first)} *
+                       kUnitBytes);
   std::string sums;
   for (size_t done = 0; done < bytes.size();) {
     const size_t n = std::min<size_t>(bytes.size() - done, size_t{kPieceUnits} * kUnitBytes);
@@ -377,13 +403,15 @@ void DiskCache::finish_fill(Shard& shard, const Fill& plan, bool written) {
   unpin(shard, plan.id, useless);
 }
 
-// --- limits ----------------------------------------------------------------------------------------------------------
+// --- limits ---
 
-// Asks the disk how full it is, every few megabytes written, and sets the limit so that enough stays free.
+// Asks the disk how full it is, every few megabytes written, and sets the limit so that enough
+// stays free.
 void DiskCache::refresh_limit(uint64_t bytes) {
   uint64_t left = limit_countdown_.load();
   if (left > bytes) {
-    limit_countdown_.compare_exchange_strong(left, left - bytes);  // losing the race asks a little later
+    limit_countdown_.compare_exchange_strong(left,
+                                             left - bytes);  // losing the race asks a little later
     return;
   }
   limit_countdown_ = kLimitEveryBytes;
@@ -391,7 +419,8 @@ void DiskCache::refresh_limit(uint64_t bytes) {
   if (!space.ok()) return io_failed("asking for free space", space.error());
   const uint64_t used = stats().used_bytes;
   const uint64_t available = space->available_bytes, keep = options_.free_bytes_min;
-  const uint64_t fits = available >= keep ? used + (available - keep) : used - std::min(used, keep - available);
+  const uint64_t fits =
+      available >= keep ? used + (available - keep) : used - std::min(used, keep - available);
   limit_bytes_ = std::min(options_.capacity_bytes, fits);
   evict_to_limit();  // now, not with the next fills: one that cannot fit at all would evict nothing
 }
@@ -403,7 +432,8 @@ void DiskCache::compact_if_due() {
   Result<bool> compacted = index_.compact([this](std::string& out) {
     for (const std::unique_ptr<Shard>& shard : shards_) {
       MutexLock lock(shard->mutex);
-      for (SlotTable::Id id = shard->table.oldest(); id != SlotTable::kNone; id = shard->table.at(id).newer) {
+      for (SlotTable::Id id = shard->table.oldest(); id != SlotTable::kNone;
+           id = shard->table.at(id).newer) {
         encode_units(shard->table.at(id), shard->table.at(id).valid, {0, kUnitsPerSlot}, out);
       }
     }

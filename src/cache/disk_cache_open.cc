@@ -8,22 +8,23 @@
 namespace shoal::cache {
 namespace {
 
-constexpr uint32_t kSlotsPerBlockOfCapacity = 4;          // disk_cache.h: chunks of which little is here
-constexpr uint64_t kSlabBytesSoft = uint64_t{12} << 40;   // ext4 files end at 16 TiB: fewer slots rather than no cache
+constexpr uint32_t kSlotsPerBlockOfCapacity = 4;  // disk_cache.h: chunks of which little is here
+constexpr uint64_t kSlabBytesSoft =
+    uint64_t{12} << 40;  // ext4 files end at 16 TiB: fewer slots rather than no cache
 constexpr uint64_t kSlabBytesMax = uint64_t{1} << 50;
-constexpr uint64_t kSlotsPerShard = 64;                   // at least, by capacity, or there are fewer shards
+constexpr uint64_t kSlotsPerShard = 64;  // at least, by capacity, or there are fewer shards
 constexpr uint64_t kShardsMax = 16;
 
 }  // namespace
 
-Result<std::unique_ptr<BlockCache>> open_disk_cache(LocalFs& fs, const Clock& clock, const Path& folder,
-                                                    DiskCacheOptions options) {
+Result<std::unique_ptr<BlockCache>> open_disk_cache(LocalFs& fs, const Clock& clock,
+                                                    const Path& folder, DiskCacheOptions options) {
   TRY_ASSIGN(std::unique_ptr<DiskCache> cache, DiskCache::open(fs, clock, folder, options));
   return std::unique_ptr<BlockCache>(std::move(cache));
 }
 
-Result<std::unique_ptr<DiskCache>> DiskCache::open(LocalFs& fs, const Clock& clock, const Path& folder,
-                                                   DiskCacheOptions options) {
+Result<std::unique_ptr<DiskCache>> DiskCache::open(LocalFs& fs, const Clock& clock,
+                                                   const Path& folder, DiskCacheOptions options) {
   options.capacity_bytes = std::min(options.capacity_bytes, kSlabBytesMax);
   auto cache = std::unique_ptr<DiskCache>(new DiskCache(fs, clock, folder, options));
   if (Status started = cache->start(); !started.ok()) {
@@ -38,7 +39,8 @@ Status DiskCache::start() {
   const uint64_t blocks = std::max<uint64_t>(1, options_.capacity_bytes / kBlockBytes);
   slots_max_ = static_cast<uint32_t>(
       std::max(blocks, std::min(blocks * kSlotsPerBlockOfCapacity, kSlabBytesSoft / kBlockBytes)));
-  const uint64_t shards = std::bit_floor(std::clamp<uint64_t>(blocks / kSlotsPerShard, 1, kShardsMax));
+  const uint64_t shards =
+      std::bit_floor(std::clamp<uint64_t>(blocks / kSlotsPerShard, 1, kShardsMax));
   for (uint64_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
   limit_bytes_ = options_.capacity_bytes;
 
@@ -48,7 +50,8 @@ Status DiskCache::start() {
   TRY_ASSIGN(sums_, fs_.open(join(folder_, "sums"), OpenMode::kCreate));
   TRY(load_index());
 
-  // The size in advance makes later writes cheaper, not possible: a file system whose files end earlier still serves.
+  // The size in advance makes later writes cheaper, not possible: a file system whose files end
+  // earlier still serves.
   const uint64_t slab_bytes = uint64_t{slots_max_} * kBlockBytes;
   slab_->truncate(slab_bytes).ignore("writes make the file as long as they need");
   sums_->truncate(slots_max_ * kSumsPerSlotBytes).ignore("likewise");
@@ -63,7 +66,8 @@ Status DiskCache::load_index() {
       index_.load([&](const IndexRecord& record) { load_record(record, owners); });
   if (!loaded.ok()) {
     if (!loaded.error().is(ENOENT)) {
-      log(LogLevel::kWarn, "disk cache in {}: {}; it is begun anew", folder_, loaded.error().text());
+      log(LogLevel::kWarn, "disk cache in {}: {}; it is begun anew", folder_,
+          loaded.error().text());
     }
     for (std::unique_ptr<Shard>& shard : shards_) shard = std::make_unique<Shard>();
     TRY(index_.begin_anew());
@@ -73,7 +77,8 @@ Status DiskCache::load_index() {
     return {};
   }
   if (loaded->broken > 0) {
-    log(LogLevel::kWarn, "disk cache in {}: {} of {} index records are broken; what they spoke of is gone", folder_,
+    log(LogLevel::kWarn,
+        "disk cache in {}: {} of {} index records are broken; what they spoke of is gone", folder_,
         loaded->broken, loaded->records + loaded->broken);
   }
   free_gaps(owners);
@@ -86,7 +91,8 @@ Status DiskCache::load_index() {
   return {};
 }
 
-void DiskCache::load_record(const IndexRecord& record, std::vector<std::pair<Shard*, SlotTable::Id>>& owners) {
+void DiskCache::load_record(const IndexRecord& record,
+                            std::vector<std::pair<Shard*, SlotTable::Id>>& owners) {
   if (record.slot >= slots_max_) return;  // the cache was larger
   if (record.slot >= owners.size()) owners.resize(record.slot + 1, {nullptr, SlotTable::kNone});
   const auto clear = [&](uint32_t slot) {
@@ -129,14 +135,15 @@ void DiskCache::load_record(const IndexRecord& record, std::vector<std::pair<Sha
     const uint32_t word = record.part * static_cast<uint32_t>(record.units.size()) + i;
     entry.valid.add_word(word, record.units[i]);
     for (uint32_t g = 0; g < 64 / kUnitsPerGroup; ++g) {
-      if ((record.units[i] >> (g * kUnitsPerGroup) & 0xffff) != 0) groups |= uint64_t{1} << (word * 4 + g);
+      if ((record.units[i] >> (g * kUnitsPerGroup) & 0xffff) != 0)
+        groups |= uint64_t{1} << (word * 4 + g);
     }
   }
   shard.table.count(id, groups);
 }
 
-// Slots that nobody has now may still have bytes on the disk. They are punched when used again, not here: a start reads
-// the index and does nothing per slot.
+// Slots that nobody has now may still have bytes on the disk. They are punched when used again, not
+// here: a start reads the index and does nothing per slot.
 void DiskCache::free_gaps(const std::vector<std::pair<Shard*, SlotTable::Id>>& owners) {
   for (uint32_t slot = 0; slot < owners.size(); ++slot) {
     if (owners[slot].first != nullptr) continue;

@@ -19,7 +19,8 @@ void act(BlockCache& cache, sim::SeededRandom& random) {
   const uint32_t whole = n % 5 == 0 ? 30'000 : kBlockBytes;  // some chunks are short
   const uint32_t units = (whole + kUnitBytes - 1) / kUnitBytes;
   const auto unit = static_cast<uint32_t>(random.below(std::min(units, 64u)));
-  const uint64_t length = std::min<uint64_t>((1 + random.below(24)) * kUnitBytes, whole - unit * kUnitBytes);
+  const uint64_t length =
+      std::min<uint64_t>((1 + random.below(24)) * kUnitBytes, whole - unit * kUnitBytes);
   const uint64_t what = random.below(100);
   if (what < 50) {
     put(cache, n, unit * kUnitBytes, length, whole);
@@ -34,13 +35,15 @@ uint64_t read_all(BlockCache& cache) {
   uint64_t hits = 0;
   for (uint64_t n = 0; n < kChunks; ++n) {
     for (uint32_t unit = 0; unit < 88; ++unit) {
-      if (cache.contains(chunk_key(n), unit * kUnitBytes, 1)) hits += get(cache, n, unit * kUnitBytes, 1);
+      if (cache.contains(chunk_key(n), unit * kUnitBytes, 1))
+        hits += get(cache, n, unit * kUnitBytes, 1);
     }
   }
   return hits;
 }
 
-// The kernel writes one of the files back, as it does now and then: old bytes of one meet new ones of another.
+// The kernel writes one of the files back, as it does now and then: old bytes of one meet new ones
+// of another.
 void write_back(World& world, sim::SeededRandom& random) {
   const std::string name = std::array{"slab", "sums", "index"}[random.below(3)];
   Result<std::unique_ptr<File>> file = world.disk.open("c/" + name, OpenMode::kReadWrite);

@@ -34,7 +34,7 @@ void fail(FaultyFs& fs, FsCall call, const std::string& name, int code) {
   });
 }
 
-// --- restart ---------------------------------------------------------------------------------------------------------
+// --- restart ---
 
 TEST(DiskCache, a_restart_finds_what_was_there_and_reads_neither_slab_nor_sums) {
   World world;
@@ -102,7 +102,8 @@ TEST(DiskCache, the_index_does_not_grow_without_bound_and_forgets_nothing) {
   World world;
   {
     auto cache = world.open();
-    for (uint32_t unit = 0; unit < kUnitsPerSlot; ++unit) put(*cache, 1, unit * kUnitBytes, kUnitBytes);
+    for (uint32_t unit = 0; unit < kUnitsPerSlot; ++unit)
+      put(*cache, 1, unit * kUnitBytes, kUnitBytes);
     for (uint64_t round = 0; round < 5000; ++round) {
       put(*cache, 2 + round % 3, 0, kUnitBytes);
       cache->forget(chunk_key(2 + round % 3));
@@ -116,7 +117,7 @@ TEST(DiskCache, the_index_does_not_grow_without_bound_and_forgets_nothing) {
   EXPECT_FALSE(get(*cache, 2, 0, kUnitBytes));
 }
 
-// --- corruption ------------------------------------------------------------------------------------------------------
+// --- corruption ---
 
 TEST(DiskCache, a_flipped_bit_of_the_slab_is_a_miss_counted_and_the_chunk_may_come_again) {
   World world;
@@ -262,7 +263,7 @@ TEST(DiskCache, no_index_whatsoever_crashes_it_or_yields_a_wrong_byte) {
   }
 }
 
-// --- space -----------------------------------------------------------------------------------------------------------
+// --- space ---
 
 TEST(DiskCache, eviction_is_sieve) {
   World world;
@@ -290,7 +291,8 @@ TEST(DiskCache, never_more_than_the_capacity_counted_or_on_the_disk) {
   for (int i = 0; i < 2000; ++i) {
     const uint64_t n = random.below(60);
     const auto unit = static_cast<uint32_t>(random.below(kUnitsPerSlot));
-    const uint64_t units = std::min<uint64_t>(1 + random.below(random.chance(10) ? 1024 : 20), kUnitsPerSlot - unit);
+    const uint64_t units =
+        std::min<uint64_t>(1 + random.below(random.chance(10) ? 1024 : 20), kUnitsPerSlot - unit);
     put(*cache, n, unit * kUnitBytes, units * kUnitBytes);
     get(*cache, random.below(60), unit * kUnitBytes, kUnitBytes);
     ASSERT_LE(cache->stats().used_bytes, 8 * kMiB);
@@ -347,14 +349,16 @@ TEST(DiskCache, a_hundred_gibibytes_in_slots_take_less_than_200_bytes_of_memory_
   EXPECT_LE(sizeof(SlotTable::Entry) + 8 + 16, 200u);
 }
 
-// --- trouble ---------------------------------------------------------------------------------------------------------
+// --- trouble ---
 
 TEST(DiskCache, a_second_process_is_told_that_the_folder_is_in_use) {
   World world;
   auto first = world.open();
-  Result<std::unique_ptr<BlockCache>> second = open_disk_cache(world.fs, world.clock, "c", small_cache());
+  Result<std::unique_ptr<BlockCache>> second =
+      open_disk_cache(world.fs, world.clock, "c", small_cache());
   EXPECT_EQ(second.code(), EWOULDBLOCK);
-  EXPECT_EQ(second.error().text(), "disk cache in c: another process uses it; the mount goes on without a disk cache");
+  EXPECT_EQ(second.error().text(),
+            "disk cache in c: another process uses it; the mount goes on without a disk cache");
   first.reset();
   world.open();
 }
@@ -364,7 +368,8 @@ TEST(DiskCache, a_folder_that_cannot_be_used_is_an_error_that_names_it) {
     for (const FsCall call : {FsCall::kMakeDir, FsCall::kLock, FsCall::kOpen, FsCall::kWrite}) {
       World world;
       world.fs.fail_nth(call, 1, {code}, FaultyFs::Times::kFromThenOn);
-      Result<std::unique_ptr<BlockCache>> opened = open_disk_cache(world.fs, world.clock, "c", small_cache());
+      Result<std::unique_ptr<BlockCache>> opened =
+          open_disk_cache(world.fs, world.clock, "c", small_cache());
       ASSERT_EQ(opened.code(), code) << sim::to_string(call);
       const std::string text = opened.error().text();
       EXPECT_EQ(text.find("disk cache in c: "), 0u) << text;
@@ -375,7 +380,8 @@ TEST(DiskCache, a_folder_that_cannot_be_used_is_an_error_that_names_it) {
 
 TEST(DiskCache, every_call_that_fails_once_costs_at_most_misses) {
   const auto scenario = [](World& world) {
-    Result<std::unique_ptr<DiskCache>> opened = DiskCache::open(world.fs, world.clock, "c", small_cache(8 * kMiB));
+    Result<std::unique_ptr<DiskCache>> opened =
+        DiskCache::open(world.fs, world.clock, "c", small_cache(8 * kMiB));
     if (!opened.ok()) return;
     auto cache = std::move(opened).value();
     for (uint64_t n = 0; n < 4; ++n) put(*cache, n, 0, n % 2 == 0 ? kBlockBytes : 2 * kUnitBytes);

@@ -61,7 +61,8 @@ IndexLog::Ticket IndexLog::take_place(std::string records) {
 }
 
 Status IndexLog::write(const Ticket& ticket) {
-  // When compacting fails for ever the file stops growing; what is not in it is a miss after the next start.
+  // When compacting fails for ever the file stops growing; what is not in it is a miss after the
+  // next start.
   if (ticket.bytes.empty() || ticket.offset + ticket.bytes.size() > kIndexBytesMax) return {};
   return ticket.file->write_at(ticket.offset, as_bytes(ticket.bytes));
 }
@@ -91,8 +92,8 @@ Result<bool> IndexLog::compact_into_new_file(const std::function<void(std::strin
   snapshot(records);
   TRY(file->write_at(0, as_bytes(records)));
   uint64_t end = records.size();
-  // Between the rename and the switch below, appends go to the old file, which has no name any more, and to since_: a
-  // crash here loses a few records, which is a few misses.
+  // Between the rename and the switch below, appends go to the old file, which has no name any
+  // more, and to since_: a crash here loses a few records, which is a few misses.
   TRY(fs_.rename(path, join(folder_, kName)));
   Status written;
   for (;;) {

@@ -11,7 +11,8 @@ namespace {
 std::string hex(std::string_view bytes) { return to_hex(as_bytes(bytes)); }
 
 TEST(IndexFormat, golden_bytes) {
-  EXPECT_EQ(hex(encode_index_header()), "73686f616c69647801000000000040000010000000000000000000000000000000"
+  EXPECT_EQ(hex(encode_index_header()),
+            "73686f616c69647801000000000040000010000000000000000000000000000000"
             "000000000000000000000000000000000000000000000000000000052dbeab");
   SlotTable::Entry entry;
   entry.key = {0x1122334455667788, 0x99aabbccddeeff00};
@@ -21,7 +22,8 @@ TEST(IndexFormat, golden_bytes) {
   set.add({250, 300});
   std::string out;
   encode_units(entry, set, {0, kUnitsPerSlot}, out);
-  EXPECT_EQ(hex(out), "010000000403020100093d00887766554433221100ffeeddccbbaa99"
+  EXPECT_EQ(hex(out),
+            "010000000403020100093d00887766554433221100ffeeddccbbaa99"
             "00000000000000000000000000000000000000000000000000000000000000fc"
             "2837b668"
             "010100000403020100093d00887766554433221100ffeeddccbbaa99"
@@ -29,7 +31,8 @@ TEST(IndexFormat, golden_bytes) {
             "9328d4a6");
   out.clear();
   encode_drop(entry, out);
-  EXPECT_EQ(hex(out), "020000000403020100093d00887766554433221100ffeeddccbbaa99"
+  EXPECT_EQ(hex(out),
+            "020000000403020100093d00887766554433221100ffeeddccbbaa99"
             "0000000000000000000000000000000000000000000000000000000000000000"
             "607b5748");
 }
@@ -101,10 +104,11 @@ TEST(IndexLog, what_is_appended_while_it_is_rewritten_is_in_the_new_file) {
   log.write(log.take_place(drop_of(1))).value();
   const auto late = log.take_place(drop_of(2));
   const bool done = log.compact([&](std::string& out) {
-    out += drop_of(10);
-    log.write(log.take_place(drop_of(11))).value();
-    EXPECT_FALSE(log.compact([](std::string&) {}).value()) << "one at a time";
-  }).value();
+                         out += drop_of(10);
+                         log.write(log.take_place(drop_of(11))).value();
+                         EXPECT_FALSE(log.compact([](std::string&) {}).value()) << "one at a time";
+                       })
+                        .value();
   EXPECT_TRUE(done);
   log.write(late).value();  // to the file it was promised a place in
   log.write(log.take_place(drop_of(12))).value();

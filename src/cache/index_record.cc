@@ -39,7 +39,8 @@ Status check_index_header(std::string_view bytes) {
   if (version != kIndexVersion) {
     return error(EBADMSG, "index version {} is not {}, the one known here", version, kIndexVersion);
   }
-  if (bytes.substr(0, kIndexRecordBytes) != encode_index_header()) return error(EBADMSG, "broken index header");
+  if (bytes.substr(0, kIndexRecordBytes) != encode_index_header())
+    return error(EBADMSG, "broken index header");
   return {};
 }
 
@@ -76,13 +77,16 @@ bool decode_index_record(std::string_view bytes, IndexRecord* record) {
   const uint32_t units = (record->chunk_bytes + kUnitBytes - 1) / kUnitBytes;
   for (uint32_t i = 0; i < record->units.size(); ++i) {
     const uint32_t first = (record->part * static_cast<uint32_t>(record->units.size()) + i) * 64;
-    const uint64_t allowed = units <= first ? 0 : units - first >= 64 ? ~uint64_t{0} : (uint64_t{1} << (units - first)) - 1;
+    const uint64_t allowed = units <= first        ? 0
+                             : units - first >= 64 ? ~uint64_t{0}
+                                                   : (uint64_t{1} << (units - first)) - 1;
     if ((record->units[i] & ~allowed) != 0) return false;
   }
   return true;
 }
 
-void encode_units(const SlotTable::Entry& entry, const UnitSet& set, UnitRange range, std::string& out) {
+void encode_units(const SlotTable::Entry& entry, const UnitSet& set, UnitRange range,
+                  std::string& out) {
   UnitSet inside;
   inside.add(range);
   IndexRecord record;

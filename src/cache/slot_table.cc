@@ -8,7 +8,9 @@ namespace shoal::cache {
 namespace {
 
 // Bits [first, end) of one word. REQUIRES first < end <= 64.
-uint64_t mask(uint32_t first, uint32_t end) { return (~uint64_t{0} >> (64 - (end - first))) << first; }
+uint64_t mask(uint32_t first, uint32_t end) {
+  return (~uint64_t{0} >> (64 - (end - first))) << first;
+}
 
 template <typename Body>
 void for_each_word(UnitRange range, Body body) {

@@ -1,12 +1,14 @@
-// SlotTable: which chunk is in which slot and which of its units are valid, and the order of eviction. Memory only: no
-// I/O, no lock; the owner of a shard locks around it.
+// SlotTable: which chunk is in which slot and which of its units are valid, and the order of
+// eviction. Memory only: no I/O, no lock; the owner of a shard locks around it.
 //
-// Eviction is SIEVE (Zhang, Yang, Yue, Vigfusson, Rashmi: "SIEVE is Simpler than LRU", NSDI '24): a queue in order of
-// arrival and a hand that moves from the oldest to the newest, spares what was used since it last came by, and takes
-// the first that was not. Entries under I/O are passed by, their mark kept.
+// Eviction is SIEVE (Zhang, Yang, Yue, Vigfusson, Rashmi: "SIEVE is Simpler than LRU", NSDI '24): a
+// queue in order of arrival and a hand that moves from the oldest to the newest, spares what was
+// used since it last came by, and takes the first that was not. Entries under I/O are passed by,
+// their mark kept.
 //
-// Memory per slot: an Entry of 176 bytes, a hash bucket of 4 to 8, the deque's share of about 8: below 200. CRCs are
-// not here: 1,024 of them would be 4 KiB per slot. They lie in a file beside the slab (disk_cache.h).
+// Memory per slot: an Entry of 176 bytes, a hash bucket of 4 to 8, the deque's share of about 8:
+// below 200. CRCs are not here: 1,024 of them would be 4 KiB per slot. They lie in a file beside
+// the slab (disk_cache.h).
 #pragma once
 
 #include <array>
@@ -19,11 +21,12 @@
 
 namespace shoal::cache {
 
-inline constexpr uint32_t kUnitBytes = 4096;                            // of validity and of CRCs
-inline constexpr uint32_t kUnitsPerSlot = kBlockBytes / kUnitBytes;     // 1,024
-inline constexpr uint32_t kGroupBytes = 64 << 10;                       // of space accounting
-inline constexpr uint32_t kUnitsPerGroup = kGroupBytes / kUnitBytes;    // 16
-static_assert(kUnitsPerSlot / kUnitsPerGroup == 64, "the groups of a slot are the bits of one word");
+inline constexpr uint32_t kUnitBytes = 4096;                          // of validity and of CRCs
+inline constexpr uint32_t kUnitsPerSlot = kBlockBytes / kUnitBytes;   // 1,024
+inline constexpr uint32_t kGroupBytes = 64 << 10;                     // of space accounting
+inline constexpr uint32_t kUnitsPerGroup = kGroupBytes / kUnitBytes;  // 16
+static_assert(kUnitsPerSlot / kUnitsPerGroup == 64,
+              "the groups of a slot are the bits of one word");
 
 struct UnitRange {
   uint32_t first = 0;
@@ -55,15 +58,16 @@ class SlotTable {
   struct Entry {
     ChunkKey key;
     UnitSet valid;
-    uint64_t groups = 0;       // counted in used_bytes(), from before the write on until the slot is free
+    uint64_t groups =
+        0;  // counted in used_bytes(), from before the write on until the slot is free
     uint32_t slot = 0;
     uint32_t chunk_bytes = 0;
     Id older = kNone, newer = kNone;  // neighbours in the SIEVE queue
     Id chain = kNone;                 // next in the hash bucket
     uint16_t pins = 0;                // I/O under way
     bool visited = false;
-    bool removed : 1 = false;         // no longer to be found; lives on for those who pinned it
-    bool filling : 1 = false;         // the first write is under way: others decline
+    bool removed : 1 = false;  // no longer to be found; lives on for those who pinned it
+    bool filling : 1 = false;  // the first write is under way: others decline
   };
   static_assert(sizeof(Entry) <= 176);
 

@@ -32,8 +32,9 @@ std::string evictions(std::string_view requests, size_t room) {
 }
 
 TEST(Sieve, spares_what_was_used_and_goes_on_where_it_stopped) {
-  // By hand. Queue A…G oldest first, hand at A. A, B and G are used; H: the hand passes A and B (marks taken), C goes.
-  // A is used again; D is used. I: the hand, at D, passes it, E goes. J: F goes. K: passes G, H goes.
+  // By hand. Queue A…G oldest first, hand at A. A, B and G are used; H: the hand passes A and B
+  // (marks taken), C goes. A is used again; D is used. I: the hand, at D, passes it, E goes. J: F
+  // goes. K: passes G, H goes.
   EXPECT_EQ(evictions("ABCDEFGABGHADIJK", 7), "CEFH");
 }
 
@@ -81,7 +82,8 @@ TEST(SlotTable, agrees_with_a_map_through_random_changes) {
     }
     if (i % 100 == 0) {
       uint64_t bytes = 0;
-      for (const auto& [n, g] : model) bytes += kGroupBytes * static_cast<uint64_t>(__builtin_popcountll(g));
+      for (const auto& [n, g] : model)
+        bytes += kGroupBytes * static_cast<uint64_t>(__builtin_popcountll(g));
       ASSERT_EQ(table.used_bytes(), bytes);
       ASSERT_EQ(table.size(), model.size());
     }
@@ -89,7 +91,14 @@ TEST(SlotTable, agrees_with_a_map_through_random_changes) {
 }
 
 TEST(UnitSet, agrees_with_a_set_at_every_boundary) {
-  for (const UnitRange range : {UnitRange{0, 1}, {0, 64}, {63, 65}, {64, 128}, {1, 1024}, {0, 1024}, {1023, 1024}, {5, 5}}) {
+  for (const UnitRange range : {UnitRange{0, 1},
+                                {0, 64},
+                                {63, 65},
+                                {64, 128},
+                                {1, 1024},
+                                {0, 1024},
+                                {1023, 1024},
+                                {5, 5}}) {
     UnitSet set;
     EXPECT_TRUE(set.empty());
     set.add(range);
