@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <functional>
 
 #include "base/log.h"
 #include "cache/cache_test_util.h"
@@ -83,6 +84,50 @@ TEST(DiskCachePower, no_cut_ever_yields_a_wrong_byte) {
   EXPECT_GT(torn, 100u);
   EXPECT_GT(hits_after, 300u);
   EXPECT_GT(stale, 20u) << "sums and keys were needed";
+}
+
+// Runs `meanwhile` once, inside the next call of that kind on the slab.
+void during(World& world, sim::FsCall call, std::function<void()> meanwhile) {
+  auto done = std::make_shared<bool>(false);  // shared with the copies of the closure
+  world.fs.decide([=](sim::FsCall made, const Path& path, uint64_t) {
+    if (made == call && path == "c/slab" && !*done) {
+      *done = true;
+      meanwhile();
+    }
+    return sim::FaultyFs::Fault{};
+  });
+}
+
+TEST(DiskCacheThreads, a_slot_that_is_being_read_goes_to_nobody_else) {
+  World world;
+  auto cache = world.open(small_cache(4 * kMiB));  // four slots
+  put(*cache, 1, 0, 3 * kUnitBytes);
+  during(world, sim::FsCall::kRead, [&] {
+    cache->forget(chunk_key(1));
+    for (uint64_t n = 2; n < 12; ++n) put(*cache, n, 0, 3 * kUnitBytes);
+  });
+  EXPECT_TRUE(get(*cache, 1, 0, 3 * kUnitBytes)) << "read from its slot, although gone by now";
+  EXPECT_EQ(cache->stats().crc_errors, 0u);
+  EXPECT_FALSE(get(*cache, 1, 0, 1));
+  for (uint64_t n = 12; n < 16; ++n) put(*cache, n, 0, 3 * kUnitBytes);
+  for (uint64_t n = 12; n < 16; ++n) EXPECT_TRUE(get(*cache, n, 0, 1)) << "all four slots serve";
+}
+
+TEST(DiskCacheThreads, a_slot_that_is_being_written_goes_to_nobody_else) {
+  World world;
+  auto cache = world.open(small_cache(4 * kMiB));
+  during(world, sim::FsCall::kWrite, [&] {
+    for (uint64_t n = 2; n < 12; ++n) put(*cache, n, 0, 3 * kUnitBytes);
+    cache->forget(chunk_key(1));
+    for (uint64_t n = 12; n < 22; ++n) put(*cache, n, 0, 3 * kUnitBytes);
+  });
+  put(*cache, 1, 0, 3 * kUnitBytes);
+  EXPECT_FALSE(get(*cache, 1, 0, 1)) << "forgotten while it was written";
+  for (uint64_t n = 2; n < 22; ++n) get(*cache, n, 0, 3 * kUnitBytes);
+  EXPECT_EQ(cache->stats().crc_errors, 0u);
+  EXPECT_EQ(cache->stats().hits, 3u);
+  put(*cache, 32, 0, 3 * kUnitBytes);
+  EXPECT_EQ(cache->stats().used_bytes, 4 * kGroupBytes) << "all four slots serve";
 }
 
 TEST(DiskCacheThreads, readers_writers_and_evictions_at_once_see_right_bytes) {
