@@ -201,12 +201,17 @@ void DiskCache::unpin(Shard& shard, SlotTable::Id id, bool drop) {
   empty_slots(shard, emptied);
 }
 
+Status DiskCache::punch(uint32_t slot) {
+  if (!can_punch_) return {};
+  return slab_->punch(slab_offset(slot, 0), kBlockBytes);
+}
+
 // Gives the disk its space back, then the slots to the shard.
 void DiskCache::empty_slots(Shard& shard, const std::vector<uint32_t>& slots) {
   for (const uint32_t slot : slots) {
     bool clean = false;
     if (breaker_.would_allow()) {
-      Status punched = slab_->punch(slab_offset(slot, 0), kBlockBytes);
+      Status punched = punch(slot);
       clean = punched.ok();
       if (!clean) io_failed("punching the slab", punched.error());
     }
@@ -360,7 +365,7 @@ void DiskCache::take_out(Shard& shard, SlotTable::Id id, Fill* plan, std::string
 
 Status DiskCache::carry_out(const Fill& plan, const ChunkKey& key, uint32_t offset,
                             ByteView bytes) {
-  if (plan.punch_first) TRY(slab_->punch(slab_offset(plan.slot, 0), kBlockBytes));
+  if (plan.punch_first) TRY(punch(plan.slot));
   AlignedBuffer bounce(size_t{std::min(kPieceUnits, plan.units.end - plan.units.first)} *
                        kUnitBytes);
   std::string sums;

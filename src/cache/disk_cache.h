@@ -106,6 +106,7 @@ class DiskCache final : public BlockCache {
   Status carry_out(const Fill& plan, const ChunkKey& key, uint32_t offset, ByteView bytes);
   void finish_fill(Shard& shard, const Fill& plan, bool written);
   void unpin(Shard& shard, SlotTable::Id id, bool drop);
+  Status punch(uint32_t slot);
   void empty_slots(Shard& shard, const std::vector<uint32_t>& slots);
   void record(const IndexLog::Ticket& ticket);
   void compact_if_due();
@@ -116,6 +117,7 @@ class DiskCache final : public BlockCache {
   const Path folder_;
   const DiskCacheOptions options_;
   uint32_t slots_max_ = 0;
+  bool can_punch_ = true;  // else what a slot once took stays taken, and there are no spare slots
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<File> slab_, sums_;
   IndexLog index_;

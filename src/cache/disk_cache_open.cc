@@ -37,8 +37,6 @@ Result<std::unique_ptr<DiskCache>> DiskCache::open(LocalFs& fs, const Clock& clo
 
 Status DiskCache::start() {
   const uint64_t blocks = std::max<uint64_t>(1, options_.capacity_bytes / kBlockBytes);
-  slots_max_ = static_cast<uint32_t>(
-      std::max(blocks, std::min(blocks * kSlotsPerBlockOfCapacity, kSlabBytesSoft / kBlockBytes)));
   const uint64_t shards =
       std::bit_floor(std::clamp<uint64_t>(blocks / kSlotsPerShard, 1, kShardsMax));
   for (uint64_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
@@ -48,6 +46,14 @@ Status DiskCache::start() {
   TRY_ASSIGN(lock_, fs_.lock(join(folder_, "lock")));
   TRY_ASSIGN(slab_, fs_.open(join(folder_, "slab"), OpenMode::kReadWriteDirect));
   TRY_ASSIGN(sums_, fs_.open(join(folder_, "sums"), OpenMode::kCreate));
+  // Behind the end, where there is nothing to lose.
+  TRY_ASSIGN(const uint64_t old_bytes, slab_->size());
+  const Status punched =
+      slab_->punch((old_bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes, kUnitBytes);
+  can_punch_ = punched.code() != EOPNOTSUPP && punched.code() != ENOSYS;
+  const uint64_t spare = can_punch_ ? kSlotsPerBlockOfCapacity : 1;
+  slots_max_ = static_cast<uint32_t>(
+      std::max(blocks, std::min(blocks * spare, kSlabBytesSoft / kBlockBytes)));
   TRY(load_index());
 
   // The size in advance makes later writes cheaper, not possible: a file system whose files end

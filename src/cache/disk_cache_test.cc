@@ -313,6 +313,18 @@ TEST(DiskCache, small_pieces_of_many_chunks_do_not_waste_the_capacity) {
   EXPECT_EQ(cache->stats().evictions, 1u) << "four slots per block of capacity";
 }
 
+TEST(DiskCache, a_file_system_without_holes_gets_no_more_slots_than_the_capacity) {
+  World world;
+  fail(world.fs, FsCall::kPunch, "slab", EOPNOTSUPP);
+  auto cache = world.open(small_cache(4 * kBlockBytes));
+  for (uint64_t n = 0; n < 8; ++n) put(*cache, n, 0, kBlockBytes);
+  for (uint64_t n = 8; n < 20; ++n) put(*cache, n, 0, kUnitBytes);
+  EXPECT_EQ(cache->stats().used_bytes, 4 * kGroupBytes);
+  for (uint64_t n = 16; n < 20; ++n) EXPECT_TRUE(get(*cache, n, 0, kUnitBytes)) << n;
+  EXPECT_LE(world.disk.used_bytes(), 4 * kBlockBytes + kMiB);
+  EXPECT_EQ(cache->stats().io_errors, 0u);
+}
+
 TEST(DiskCache, leaves_the_disk_the_space_it_was_told_to) {
   World world;
   world.disk.set_capacity(64 * kMiB);
