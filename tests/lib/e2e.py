@@ -144,8 +144,9 @@ class S3Server:
 
     KEYS = {"AWS_ACCESS_KEY_ID": "shoaltest", "AWS_SECRET_ACCESS_KEY": "shoaltestsecret", "AWS_REGION": "us-east-1"}
 
-    def __init__(self, scratch):
+    def __init__(self, scratch, *weed_options):
         self.scratch = scratch
+        self.weed_options = weed_options
         self.data = scratch.path / "s3"
         self.data.mkdir()
         self.ports = free_ports(8)
@@ -173,7 +174,7 @@ class S3Server:
             "-volume.preStopSeconds=1", "-filer", f"-filer.port={p[4]}", f"-filer.port.grpc={p[5]}",
             f"-filer.localSocket={self.scratch.path}/weed-filer.sock", "-s3", f"-s3.port={p[6]}", f"-s3.port.grpc={p[7]}",
             "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.localSocket={self.scratch.path}/weed-s3.sock",
-            f"-s3.config={self.config}"]
+            f"-s3.config={self.config}", *self.weed_options]
         with open(self.scratch.path / "weed.log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(self._ready, 90, f"SeaweedFS at {self.endpoint}")
