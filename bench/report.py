@@ -167,6 +167,11 @@ def markdown(run):
     read_back = pieces_lines(run["results"], systems)
     if read_back:
         lines += ["A file written in random pieces, read back, against one written in order (asked: 0.3x):", "", *read_back, ""]
+    cold = median(run["results"].get("shoal", {}).get("seq_cold", []))
+    if run["store_client"]:
+        theirs = statistics.median(run["store_client"])
+        lines += [f"The store's own client (curl, 4 connections, 64 MiB objects) reads {number(theirs)} MB/s" +
+                  (f"; Shoal's cold sequential read is {cold / theirs:.2f}x of it (asked: 0.9x)." if cold else "."), ""]
     if run["packed"]:
         lines += ["Many small files in few objects:", "", *(packed_line(packed) for packed in run["packed"]), ""]
     if run["failures"]:

@@ -13,7 +13,7 @@ import tarfile
 import time
 
 import systems
-from systems import CpuWatch, cpu_seconds, drop_kernel_caches, resident_bytes
+from systems import cpu_seconds, drop_kernel_caches, resident_bytes
 
 
 @dataclasses.dataclass
@@ -132,17 +132,29 @@ class Bench:
         return out
 
     def measured(self, row, action):
-        daemon = CpuWatch(self.system.pids())
-        servers = {pid: cpu_seconds(pid) for pid in self.system.server_pids()}
+        daemon, servers = cpu_of(self.system.pids()), cpu_of(self.system.server_pids())
         requests = self.system.requests()
         sample = action()
-        sample["daemon_cpu_s"] = daemon.stop()
-        sample["servers_cpu_s"] = sum(cpu_seconds(pid) - before for pid, before in servers.items())
+        sample["daemon_cpu_s"] = used_since(daemon)
+        sample["servers_cpu_s"] = used_since(servers)
         sample["requests"] = difference(self.system.requests(), requests)
         sample["resident_bytes"] = sum(resident_bytes(pid) for pid in self.system.pids())
         sample["peak_bytes"] = sum(resident_bytes(pid, "VmHWM") for pid in self.system.pids())
         self.results[row] = sample
         return sample
+
+
+def cpu_of(pids):
+    return {pid: cpu_seconds(pid) or 0.0 for pid in pids}
+
+
+def used_since(before):
+    """CPU seconds of the same processes since cpu_of; one that ended meanwhile is a failure of the row."""
+    now = {pid: cpu_seconds(pid) for pid in before}
+    gone = [str(pid) for pid, seconds in now.items() if seconds is None]
+    if gone:
+        raise systems.e2e.E2eError(f"process {', '.join(gone)} ended during the row")
+    return sum(now[pid] - before[pid] for pid in before)
 
 
 def difference(after, before):

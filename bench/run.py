@@ -71,8 +71,8 @@ class Run:
     def __init__(self, arguments, scratch):
         self.arguments, self.scratch = arguments, scratch
         self.sizes = rows.Sizes.small() if arguments.small else rows.Sizes()
-        self.loads, self.failures, self.results, self.packed = [], [], {}, []
-        store = systems.Store(scratch)
+        self.loads, self.failures, self.results, self.packed, self.store_client = [], [], {}, [], []
+        self.store = store = systems.Store(scratch)
         kinds = {"shoal": systems.Shoal, "ext4": systems.LocalDisk, "juicefs": systems.JuiceFs,
                  "juicefswb": systems.JuiceFsWriteback}
         unknown = set(arguments.systems) - set(kinds)
@@ -106,6 +106,8 @@ class Run:
                 results = self.attempt(system, name, lambda bench: group(bench, number == 0, self.scratch))
                 for row, sample in results.items():
                     self.results.setdefault(system.key, {}).setdefault(row, []).append(sample)
+            if name == "big":
+                self.store_client.append(systems.store_client_mb_per_s(self.store, self.scratch, self.sizes.big_bytes))
 
     def run_packed(self, files):
         for system in self.systems:
@@ -128,6 +130,7 @@ class Run:
                 "date": f"{datetime.datetime.now():%Y-%m-%d %H:%M}", "rounds": arguments.rounds, "seed": arguments.seed,
                 "machine": report.machine(), "disk": disk, "versions": versions(self.systems), "loads": self.loads,
                 "warnings": warnings, "systems": arguments.systems, "results": self.results, "packed": self.packed,
+                "store_client": self.store_client,
                 "failures": self.failures}
 
 

@@ -60,7 +60,7 @@ def pids_at(mountpoint, program):
         try:
             if os.path.realpath(entry / "exe") != os.path.realpath(program):
                 continue
-            words = (entry / "cmdline").read_bytes().split(b"\0")
+            words = re.split(rb"[\0 ]", (entry / "cmdline").read_bytes())  # JuiceFS joins its words with spaces
         except OSError:
             continue
         if os.fsencode(str(mountpoint)) in words:
@@ -131,6 +131,28 @@ class Store:
             except urllib.error.HTTPError as error:
                 if error.code not in (400, 404):  # 400: no such collection
                     raise
+
+
+def store_client_mb_per_s(store, scratch, total_bytes):
+    """What the store gives to curl on 4 connections, by objects of the size of segments: a bound for cold reads."""
+    bucket, object_bytes = "storeclient", min(64 << 20, total_bytes)
+    store.server.make_bucket(bucket)
+    body = scratch.path / "store-client.body"
+    body.write_bytes(os.urandom(object_bytes))
+    keys = store.server.KEYS
+    sign = ["curl", "-fsS", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user",
+            f"{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}"]
+    urls = [f"{store.server.endpoint}/{bucket}/object{i}" for i in range(max(1, total_bytes // object_bytes))]
+    try:
+        for url in urls:
+            e2e.run(*sign, "-T", body, url)
+        drop_kernel_caches()
+        begun = time.monotonic()
+        e2e.run(*sign, "-Z", "--parallel-max", "4", *(word for url in urls for word in ("-o", "/dev/null", url)))
+        return len(urls) * object_bytes / 1e6 / (time.monotonic() - begun)
+    finally:
+        body.unlink()
+        store.remove_bucket(bucket)
 
 
 class Redis:
@@ -373,9 +395,9 @@ def traced(pid):
 
 # <linux/fuse.h>, enum fuse_opcode
 OPCODES = {1: "LOOKUP", 2: "FORGET", 3: "GETATTR", 4: "SETATTR", 5: "READLINK", 8: "MKNOD", 9: "MKDIR", 10: "UNLINK",
-           11: "RMDIR", 12: "RENAME", 14: "OPEN", 15: "READ", 16: "WRITE", 17: "STATFS", 18: "RELEASE", 20: "FSYNC",
+           11: "RMDIR", 12: "RENAME", 13: "LINK", 14: "OPEN", 15: "READ", 16: "WRITE", 17: "STATFS", 18: "RELEASE", 20: "FSYNC",
            21: "SETXATTR", 22: "GETXATTR", 25: "FLUSH", 27: "OPENDIR", 28: "READDIR", 29: "RELEASEDIR", 34: "ACCESS",
-           35: "CREATE", 36: "INTERRUPT", 42: "BATCH_FORGET", 44: "READDIRPLUS", 45: "RENAME2"}
+           35: "CREATE", 36: "INTERRUPT", 39: "IOCTL", 40: "POLL", 42: "BATCH_FORGET", 44: "READDIRPLUS", 45: "RENAME2"}
 
 
 def count_opcodes(lines):
