@@ -48,7 +48,9 @@ Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
                  "--take-over mounts all the same",
                  store.describe(), volume.name, volume.uuid.to_string());
   }
-  const bool known = std::find(volume.opens.begin(), volume.opens.end(), marker->open_id) != volume.opens.end();
+  // The marker that `format` wrote names no open; it holds until the first one.
+  const bool known = std::find(volume.opens.begin(), volume.opens.end(), marker->open_id) != volume.opens.end() ||
+                     (volume.opens.empty() && marker->open_id.is_zero());
   if (marker->lineage == volume.lineage && known) return {};
   return error(ESTALE,
                "bucket {} was last used by another or newer copy of this metadata (its epoch {}, ours {}); mount that "

@@ -1,6 +1,5 @@
 #include "cmd/registry.h"
 
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -24,8 +23,6 @@ std::string record_path(const std::string& folder, dev_t device) {
   return join(folder, fmt::format("{}-{}.json", major(device), minor(device)));
 }
 
-bool alive(int64_t pid) { return pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM); }
-
 std::optional<MountRecord> read_record(LocalFs& fs, const std::string& path) {
   const Result<std::string> text = read_file(fs, path, 64 << 10);
   if (!text.ok()) return std::nullopt;
@@ -38,7 +35,7 @@ std::optional<MountRecord> read_record(LocalFs& fs, const std::string& path) {
   record.meta_url = value.value("meta_url", "");
   record.volume = value.value("volume", "");
   record.control = value.value("control", "");
-  if (alive(record.pid)) return record;
+  if (process_alive(record.pid)) return record;
   fs.remove(path).ignore("somebody else may have removed it");
   return std::nullopt;
 }
@@ -51,6 +48,15 @@ std::vector<std::string> folders() {
 }
 
 }  // namespace
+
+bool process_alive(int64_t pid) {
+  RealFs fs;
+  const Result<std::string> stat = read_file(fs, fmt::format("/proc/{}/stat", pid), 4096);
+  if (!stat.ok()) return false;
+  // "pid (name) state …"; the name may hold anything, so the last parenthesis counts.
+  const size_t name_end = stat->rfind(')');
+  return name_end != std::string::npos && name_end + 2 < stat->size() && (*stat)[name_end + 2] != 'Z';
+}
 
 Status register_mount(const MountRecord& record) {
   RealFs fs;

@@ -22,6 +22,9 @@ struct MountRecord {
   std::string control;  // NetAddress text
 };
 
+// False for a process that is gone or only waits for its parent to notice (a zombie).
+bool process_alive(int64_t pid);
+
 // Written when a mount is up, removed when it is gone.
 Status register_mount(const MountRecord& record);
 void unregister_mount(dev_t device);

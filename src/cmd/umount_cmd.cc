@@ -1,5 +1,4 @@
 // shoal umount: waits until what was written is in the bucket, then unmounts.
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -15,11 +14,9 @@ namespace {
 
 constexpr std::chrono::seconds kExitWait{120};
 
-bool gone(int64_t pid) { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
-
 Status wait_for_exit(Runtime& runtime, int64_t pid) {
   const auto begin = runtime.clock.since_boot();
-  while (!gone(pid)) {
+  while (process_alive(pid)) {
     const auto waited = runtime.clock.since_boot() - begin;
     if (waited > kExitWait) {
       return error(ETIMEDOUT, "process {} still works after {} s; it goes on by itself", pid, kExitWait.count());

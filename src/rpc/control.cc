@@ -13,7 +13,7 @@
 namespace shoal::rpc {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // facts keep the order they were told in
 using std::chrono::milliseconds;
 
 constexpr size_t kAskersMax = 16;
