@@ -18,9 +18,14 @@ namespace {
 
 bool is_dead(int code) { return code == ENOTCONN || code == ECONNABORTED; }
 
-// 0 or the errno of stat(2).
+// 0 or the errno of stat(2), asked from the file system itself: with long timeouts the kernel answers a plain stat of a
+// dead mount from its cache.
 int stat_code(const std::string& path, struct stat& info) {
-  return ::stat(path.c_str(), &info) == 0 ? 0 : errno;
+  struct statx asked;
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &asked) != 0) return errno;
+  info = {};
+  info.st_mode = asked.stx_mode;
+  return 0;
 }
 
 Result<std::string> real_path(const std::string& path) {
