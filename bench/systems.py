@@ -219,16 +219,22 @@ class System:
     def requests(self):
         return self.store.requests(self.bucket)
 
-    def remount(self, cold):
-        """A new process; with an empty cache if `cold`. Returns the CPU seconds that the old one took to end."""
+    def end_process(self):
+        """Unmounts, which waits until everything is in the store. Returns the CPU seconds that this took the mount."""
         watch = CpuWatch(self.pids())
         self.unmount()
-        seconds = watch.stop()
+        return watch.stop()
+
+    def begin_process(self, cold):
+        """Mounts; with an empty cache if `cold`."""
         if cold:
             shutil.rmtree(self.cache, ignore_errors=True)
         self.mount()
         drop_kernel_caches()
-        return seconds
+
+    def remount(self, cold):
+        self.unmount()
+        self.begin_process(cold)
 
     def stop(self):
         """Unmounts and removes the volume."""
