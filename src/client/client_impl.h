@@ -97,6 +97,7 @@ class ClientImpl final : public Client {
   void note_lock(const meta::Lock& wanted);
 
   // --- namespace (client_namespace.cc) ---
+  Status check_times(const Caller& who, Ino ino, const meta::SetAttr& change);
   Status check_truncate(const Caller& who, Ino ino, std::optional<HandleId> handle);
   void lost_a_name(const Attr& attr);
   void moved(const Attr& attr);

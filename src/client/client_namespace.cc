@@ -35,10 +35,20 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
   }
   const bool times = change.mtime || change.atime;
   const bool others = change.mode || change.uid || change.gid || change.flags || change.kill_privileges;
-  // Times behind uncommitted operations go into the list alone, unless the owner has to check who may set them.
+  // Times behind uncommitted operations go into the list alone, unless the owner has to check who may set them. What
+  // binds everybody is checked here then.
+  if (times && dirty && who.kernel_checked && !others) TRY(check_times(who, ino, change));
   if (others || (times && !(dirty && who.kernel_checked))) TRY(metadata().setattr(request(who), ino, change));
   if (times && dirty) TRY(list_times(*inode, change));
   return getattr(who, ino);
+}
+
+Status ClientImpl::check_times(const Caller& who, Ino ino, const meta::SetAttr& change) {
+  TRY_ASSIGN(const Attr attr, metadata().getattr(request(who), ino));
+  if ((attr.flags & format::kFlagImmutable) != 0) return Error(EPERM);
+  const bool explicit_times = (change.atime && !change.atime->now) || (change.mtime && !change.mtime->now);
+  if (explicit_times && (attr.flags & format::kFlagAppendOnly) != 0) return Error(EPERM);
+  return {};
 }
 
 // Truncation is a data operation, so the owner is not asked about it; what it would check is checked here.
