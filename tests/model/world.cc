@@ -16,15 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr const char* kStateFolder = "/state";
 constexpr const char* kBucketFolder = "/bucket";
-
-class NoCache final : public cache::BlockCache {
- public:
-  bool read(const cache::ChunkKey&, uint32_t, MutableBytes) override { return false; }
-  void write(const cache::ChunkKey&, uint32_t, ByteView, uint32_t) override {}
-  bool contains(const cache::ChunkKey&, uint32_t, uint32_t) const override { return false; }
-  void forget(const cache::ChunkKey&) override {}
-  cache::CacheStats stats() const override { return {}; }
-};
+constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
@@ -136,7 +128,9 @@ Status World::open_parts() {
   TRY_ASSIGN(owner_, meta::open_owner(*engine_, clock, random_, *executor_));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
 
-  cache_ = std::make_unique<NoCache>();
+  auto cached = cache::open_disk_cache(faulty_disk_, clock, kCacheFolder,
+                                       {.capacity_bytes = 64 << 20, .free_bytes_min = 0});
+  cache_ = cached.ok() ? std::move(*cached) : cache::make_null_cache();  // as a mount does
   TRY(make_dirs(faulty_disk_, kStateFolder));
   data::StagingOptions staging_options;
   staging_options.segment_bytes = options_.segment_bytes;
