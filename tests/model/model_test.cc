@@ -50,12 +50,12 @@ class Model : public testing::Test {
     options.write_buffer_bytes = 128 << 10;
     return options;
   }
-  static std::optional<Failure> run(EngineKind engine, uint64_t seed, const std::vector<Op>& ops) {
-    return Runner(seed, options(engine, seed)).run(ops);
+  std::optional<Failure> run(EngineKind engine, uint64_t seed, const std::vector<Op>& ops) {
+    return Runner(seed, options(engine, seed), reached_).run(ops);
   }
 
   // Leaves out as many operations as possible, in ever smaller pieces, while some failure stays.
-  static std::vector<Op> shrink(EngineKind engine, uint64_t seed, std::vector<Op> ops) {
+  std::vector<Op> shrink(EngineKind engine, uint64_t seed, std::vector<Op> ops) {
     const uint64_t tries_max = number_or("SHOAL_SHRINK", 400);
     uint64_t tries = 0;
     for (size_t piece = ops.size() / 2; piece > 0; piece /= 2) {
@@ -75,7 +75,7 @@ class Model : public testing::Test {
     return ops;
   }
 
-  static void run_seeds(EngineKind engine, std::string_view name) {
+  void run_seeds(EngineKind engine, std::string_view name) {
     const uint64_t first = number_or("SHOAL_SEED", 1);
     const uint64_t seeds = number_or("SHOAL_SEEDS", 12);
     const size_t count = number_or("SHOAL_OPS", 800);
@@ -94,7 +94,30 @@ class Model : public testing::Test {
              << "\nshrunk: " << (again ? again->what : "does not fail again") << left << "\nagain: SHOAL_SEED=" << seed
              << " SHOAL_SEEDS=1 SHOAL_OPS=" << count << " build/dev/tests/model/model_test --gtest_filter=Model." << name;
     }
+    say_reached();
   }
+
+  // A run that did not get everywhere does not count, unless it was asked to be short.
+  void say_reached() {
+    std::cout << reached_.operations << " operations;";
+    for (const OpKind kind : all_kinds()) {
+      const uint64_t times = reached_.went_well[static_cast<size_t>(kind)];
+      std::cout << " " << to_string(kind) << " " << times;
+      if (reached_.operations > 5'000) {
+        EXPECT_GT(times, 0u) << to_string(kind) << " never went well";
+      }
+    }
+    std::cout << "; refused " << reached_.refused << ", records replayed " << reached_.replayed << ", segments freed "
+              << reached_.segments_freed << ", extents moved " << reached_.extents_moved << ", bytes from the store "
+              << reached_.bytes_from_store << ", from the disk cache " << reached_.bytes_from_cache << std::endl;
+    if (reached_.operations <= 5'000) return;
+    for (const uint64_t reached : {reached_.refused, reached_.replayed, reached_.segments_freed,
+                                   reached_.extents_moved, reached_.bytes_from_store, reached_.bytes_from_cache}) {
+      EXPECT_GT(reached, 0u);
+    }
+  }
+
+  Reached reached_;
 };
 
 TEST_F(Model, memory) { run_seeds(EngineKind::kMemory, "memory"); }

@@ -45,6 +45,12 @@ std::string_view to_string(OpKind kind) {
   return "?";
 }
 
+std::vector<OpKind> all_kinds() {
+  std::vector<OpKind> kinds;
+  for (const Weight& weight : kWeights) kinds.push_back(weight.kind);
+  return kinds;
+}
+
 std::string to_string(const Op& op) { return fmt::format("{} {}", to_string(op.kind), fmt::join(op.n, " ")); }
 
 std::vector<Op> random_ops(uint64_t seed, size_t count) {

@@ -46,15 +46,19 @@ uint64_t offset_of(uint32_t n) { return n % 40 == 0 ? n % 250'000 : n % 12'000; 
 
 }  // namespace
 
-Runner::Runner(uint64_t seed, const WorldOptions& options)
-    : world_(seed, options), model_(options.trash_days > 0, world_.clock.now()) {}
+Runner::Runner(uint64_t seed, const WorldOptions& options, Reached& reached)
+    : reached_(reached), world_(seed, options), model_(options.trash_days > 0, world_.clock.now()) {}
 
 std::optional<Failure> Runner::run(const std::vector<Op>& ops) {
   if (const Status started = world_.start(); !started.ok()) return Failure{0, started.error().to_string()};
   for (size_t i = 0; i < ops.size(); ++i) {
     world_.advance(1us + std::chrono::microseconds(ops[i].n[5] % 3'000));
     model_.set_time(world_.clock.now());
+    kind_ = ops[i].kind;
+    ++reached_.operations;
     apply(ops[i]);
+    const bool silent = kind_ == OpKind::kClose || kind_ == OpKind::kTime || kind_ == OpKind::kRemount || kind_ == OpKind::kCrash;
+    if (silent) same(0, 0);
     if (failed()) return Failure{i, to_string(ops[i]) + ": " + failure_};
   }
   compare_everything();
@@ -74,7 +78,9 @@ bool Runner::same(int expected, int got, int or_else) {
     fail(fmt::format("answers {}, must be {}", got == 0 ? "success" : errno_name(got),
                      expected == 0 ? "success" : errno_name(expected)));
   }
-  return !failed() && expected == 0;
+  if (failed()) return false;
+  ++(expected == 0 ? reached_.went_well[static_cast<size_t>(kind_)] : reached_.refused);
+  return expected == 0;
 }
 
 // --- operands ---
@@ -288,7 +294,10 @@ void Runner::create(const Op& op) {
   const bool append = op.n[4] % 4 == 0;
   const bool truncate = op.n[4] % 7 == 0;
   constexpr std::array<uint32_t, 4> kModes = {0644, 0755, 02755, 04755};
-  const uint32_t mode = kModes[op.n[3] / 8 % kModes.size()];
+  uint32_t mode = kModes[op.n[3] / 8 % kModes.size()];
+  // The kernel takes S_ISGID away before it asks (mode_strip_sgid).
+  const bool strip = (at.directory->mode & S_ISGID) != 0 && by.uid != 0 && by.gid != at.directory->gid;
+  if (strip && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) mode &= ~static_cast<uint32_t>(S_ISGID);
   NodePtr node;
   int expected = model_.make(at.directory, at.name, S_IFREG | mode, by, &node);
   if (expected == EEXIST) {
@@ -493,12 +502,16 @@ void Runner::whole(const Op& op) {
     case OpKind::kStore:
       same(0, world_.store_everything().code());
       return;
-    case OpKind::kCollect:
-      same(0, world_.collect_garbage().code());
+    case OpKind::kCollect: {
+      const auto done = world_.collect_garbage();
+      if (same(0, done.code())) reached_.segments_freed += done->removed_segments;
       return;
-    case OpKind::kRepack:
-      same(0, world_.repack().code());
+    }
+    case OpKind::kRepack: {
+      const auto done = world_.repack();
+      if (same(0, done.code())) reached_.extents_moved += done->extents_moved;
       return;
+    }
     case OpKind::kRestore: {
       if (model_.trash().empty()) return;
       const size_t which = op.n[0] % model_.trash().size();
@@ -528,16 +541,24 @@ void Runner::restart() {
   }
   if (const Status started = world_.start(); !started.ok()) return fail("start: " + started.error().to_string());
   const data::ReplayReport& report = world_.replay_report();
+  reached_.replayed += report.applied;
   if (report.conflicts != 0 || report.quarantined_files != 0 || report.torn_tails != 0) {
     fail(fmt::format("replay: {} conflicts, {} files quarantined, {} torn tails: {}", report.conflicts,
                      report.quarantined_files, report.torn_tails, fmt::join(report.lines, "; ")));
   }
 }
 
+void Runner::note_reads() {
+  const data::ReadStats reads = world_.client().status().reads;
+  reached_.bytes_from_store += reads.store_bytes;
+  reached_.bytes_from_cache += reads.disk_bytes;
+}
+
 void Runner::remount() {
   for (Handle& handle : handles_) {
     if (handle.node) close(handle);
   }
+  note_reads();
   world_.stop();
   restart();
 }
@@ -547,6 +568,7 @@ void Runner::crash() {
   for (const Handle& handle : handles_) {
     if (handle.node && !world_.client().flush(handle.id, 1).ok()) fail("flush");
   }
+  note_reads();
   world_.kill();
   restart();
 }

@@ -23,6 +23,7 @@ enum class OpKind : uint8_t {
   kTime, kStore, kCollect, kRepack, kRestore, kEmptyTrash, kRemount, kCrash, kCompare,
 };
 std::string_view to_string(OpKind kind);
+std::vector<OpKind> all_kinds();
 
 struct Op {
   OpKind kind;
@@ -32,6 +33,18 @@ std::string to_string(const Op& op);
 
 std::vector<Op> random_ops(uint64_t seed, size_t count);
 
+// What was reached, over all runs: a test that never got there proves nothing.
+struct Reached {
+  std::array<uint64_t, 64> went_well = {};  // by kind of operation
+  uint64_t refused = 0;
+  uint64_t replayed = 0;        // records applied by a start
+  uint64_t segments_freed = 0;
+  uint64_t extents_moved = 0;   // by repack
+  uint64_t bytes_from_store = 0;
+  uint64_t bytes_from_cache = 0;
+  uint64_t operations = 0;
+};
+
 struct Failure {
   size_t at = 0;  // index of the operation
   std::string what;
@@ -39,7 +52,7 @@ struct Failure {
 
 class Runner {
  public:
-  Runner(uint64_t seed, const WorldOptions& options);
+  Runner(uint64_t seed, const WorldOptions& options, Reached& reached);
   // The first difference, if any. After the last operation everything is compared, remounted, compared again and
   // checked by fsck.
   std::optional<Failure> run(const std::vector<Op>& ops);
@@ -96,7 +109,10 @@ class Runner {
   void compare_xattrs(const Node& node, const std::string& path);
   void compare_trash();
   void check_fsck();
+  void note_reads();
 
+  Reached& reached_;
+  OpKind kind_ = OpKind::kCompare;  // of the operation under way
   World world_;
   PosixModel model_;
   std::array<Handle, kHandles> handles_;

@@ -2,8 +2,6 @@
 
 #include "client/client_impl.h"
 #include "data/fsck_bucket.h"
-#include "data/gc.h"
-#include "data/repack.h"
 #include "engine/memory/memory_engine.h"
 #include "engine/rocksdb/hasty_env.h"
 #include "object/folder/folder_store.h"
@@ -20,7 +18,7 @@ constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
-// A mount ends its process when the engine cannot sync. Here it goes on without effect until the test looks.
+// A mount ends its process when the engine cannot sync. Here it goes on, without effect, until the test looks.
 class World::MortalEngine final : public engine::KvEngine {
  public:
   MortalEngine(engine::KvEngine& under, std::atomic<bool>& ended) : under_(under), ended_(ended) {}
@@ -51,9 +49,8 @@ class World::MortalEngine final : public engine::KvEngine {
     return under_.commit(batch);
   }
   Status sync() override {
-    if (!ended_ && under_.sync().ok()) return {};
-    ended_ = true;
-    return {};
+    TRY(alive());
+    return under_.sync();
   }
   Status ingest(const std::vector<engine::Item>& items) override { return under_.ingest(items); }
   engine::Capabilities capabilities() const override { return under_.capabilities(); }
@@ -72,7 +69,8 @@ class World::MortalEngine final : public engine::KvEngine {
 World::World(uint64_t seed, const WorldOptions& options)
     : options_(options),
       random_(seed),
-      faulty_disk_(options.disk != nullptr ? *options.disk : disk),
+      wrapped_disk_(options.wrap_disk ? options.wrap_disk(disk) : nullptr),
+      faulty_disk_(wrapped_disk_ ? *wrapped_disk_ : disk),
       memory_engine_(engine::make_memory_engine()),
       memory_store_(object::make_memory_store(inline_)) {
   faulty_disk_.decide([this](sim::FsCall call, const Path& path, uint64_t) -> sim::FaultyFs::Fault {
@@ -91,7 +89,6 @@ Status World::start() {
   ended_ = false;
   executor_ = std::make_unique<sim::ManualExecutor>(clock);
   Status opened = open_parts();
-  if (opened.ok() && ended_) opened = error(EIO, "the engine could not sync");
   if (!opened.ok()) {
     if (client_ != nullptr) client_->abandon();
     drop_parts();
@@ -144,9 +141,11 @@ Status World::open_parts() {
   TRY_ASSIGN(replay_, staging_->replay(metadata(), number));
   TRY(settle_lost_segments());
   reader_ = data::Reader::make({*store_, *cache_, inline_, clock, volume_.uuid}, staging_.get(), {});
+  client::ClientOptions client_options;
+  client_options.end_process = [this] { ended_ = true; };
   client_ = std::make_unique<client::ClientImpl>(
       client::Client::Seams{metadata(), *staging_, *reader_, *cache_, clock, *executor_, session_, number},
-      client::ClientOptions{}, volume_);
+      client_options, volume_);
   return {};
 }
 
@@ -208,18 +207,14 @@ Status World::store_everything() {
   return client_->flush_all(false, nullptr);
 }
 
-Status World::collect_garbage() {
+Result<data::GcReport> World::collect_garbage() {
   data::GcOptions options;
   options.remove = true;
-  const Result<data::GcReport> done = data::collect_garbage(metadata(), maintenance(), *store_, reader_.get(),
-                                                            volume_.uuid, clock, options);
-  return done.ok() ? Status() : Status(done.error());
+  return data::collect_garbage(metadata(), maintenance(), *store_, reader_.get(), volume_.uuid, clock, options);
 }
 
-Status World::repack() {
-  const Result<data::RepackReport> done =
-      data::repack(metadata(), maintenance(), *store_, *reader_, *staging_, volume_.uuid, nullptr);
-  return done.ok() ? Status() : Status(done.error());
+Result<data::RepackReport> World::repack() {
+  return data::repack(metadata(), maintenance(), *store_, *reader_, *staging_, volume_.uuid, nullptr);
 }
 
 std::vector<std::string> World::fsck() {

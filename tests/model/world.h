@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "client/client.h"
+#include "data/gc.h"
 #include "data/reader.h"
+#include "data/repack.h"
 #include "data/staging.h"
 #include "engine/faulty/faulty_engine.h"
 #include "meta/fsck.h"
@@ -47,7 +49,8 @@ struct WorldOptions {
   uint32_t trash_days = 0;
   uint64_t segment_bytes = 64 << 10;
   uint64_t write_buffer_bytes = 1 << 20;  // of RocksDB
-  LocalFs* disk = nullptr;  // what stands between the stack and World::disk; nullptr: nothing
+  // What stands between the stack and World::disk, if anything.
+  std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap_disk;
 };
 
 class World {
@@ -79,8 +82,8 @@ class World {
   void run_ready() { executor_->run_ready(); }
   // Journals, commits, seals and uploads everything, and lets journals be recycled; by the timers.
   Status store_everything();
-  Status collect_garbage();
-  Status repack();
+  Result<data::GcReport> collect_garbage();
+  Result<data::RepackReport> repack();
   // Problems that either fsck finds; empty when all is well.
   std::vector<std::string> fsck();
 
@@ -104,6 +107,7 @@ class World {
 
   const WorldOptions options_;
   sim::SeededRandom random_;
+  const std::unique_ptr<LocalFs> wrapped_disk_;  // null: nothing stands there
   sim::FaultyFs faulty_disk_;
   InlineExecutor inline_;
   std::atomic<bool> ended_ = false;
