@@ -75,6 +75,9 @@ struct ClientOptions {
   std::chrono::milliseconds engine_sync_interval{5'000};
   bool read_only = false;
   Ino root = kRootIno;                                // --subdir
+  // What a failed sync of the engine does: nobody could say any more which of the acknowledged operations exist. Empty:
+  // std::abort(). Tests of what follows set it; no answer given after it was called means anything.
+  std::function<void()> end_process;
 };
 
 struct ClientStatus {

@@ -37,6 +37,7 @@ Committer::Committer(const Client::Seams& seams, const ClientOptions& options, I
                      SeenVersions& seen)
     : seams_(seams),
       buffer_bytes_max_(options.buffer_bytes_max),
+      end_process_(options.end_process),
       table_(table),
       space_(space),
       seen_(seen),
@@ -506,7 +507,8 @@ void Committer::sync_engine() {
   const Status synced = seams_.metadata.sync();
   if (!synced.ok()) {
     log(LogLevel::kError, "the metadata engine cannot make its commits durable, ending: {}", synced.error().to_string());
-    std::abort();
+    if (!end_process_) std::abort();
+    return end_process_();
   }
   const Stamp stamp = seams_.metadata.synced_stamp();
   seams_.staging.engine_synced(stamp);

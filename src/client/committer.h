@@ -100,6 +100,7 @@ class Committer {
 
   const Client::Seams seams_;
   const uint64_t buffer_bytes_max_;
+  const std::function<void()> end_process_;
   InodeTable& table_;
   SpacePool& space_;
   SeenVersions& seen_;

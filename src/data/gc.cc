@@ -24,10 +24,9 @@ class Collector {
     ++report.dead_segments;
     report.dead_bytes += info.record.length;
     if (!options_.remove) return {};
-    if (!dying) {
-      TRY_ASSIGN(const bool marked, maintenance_.segment_dying(info.id));
-      if (!marked) return {};  // somebody referenced it meanwhile
-    }
+    // Also when it is dying already: a crash may have come before W was looked at or the stamp was durable.
+    TRY_ASSIGN(const bool marked, maintenance_.segment_dying(info.id));
+    if (!marked) return {};  // somebody referenced it meanwhile
     TRY(object::remove_and_wait(store_, format::segment_object_key(volume_, info.id)));
     TRY(maintenance_.segment_forget(info.id));
     if (reader_ != nullptr) reader_->forget(info.id);

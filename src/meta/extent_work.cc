@@ -7,16 +7,6 @@
 namespace shoal::meta {
 namespace {
 
-Result<format::Extent> decode_record(const engine::Item& item) {
-  TRY_ASSIGN(const auto key, format::parse_extent_key(item.key));
-  Decoder in(item.value);
-  const uint8_t format = in.u8();
-  if (format > format::kExtentFormat) {
-    return error(ENOTSUP, "extent record of format {}: made by a newer shoal", format);
-  }
-  return format::decode_extent(in, key.second);
-}
-
 std::string encode_record(const format::Extent& extent) {
   std::string value;
   Encoder out(value);
@@ -32,6 +22,16 @@ void count_live(Change& change, const format::Extent& extent, int64_t sign) {
 
 }  // namespace
 
+Result<format::Extent> decode_extent_record(const engine::Item& item) {
+  TRY_ASSIGN(const auto key, format::parse_extent_key(item.key));
+  Decoder in(item.value);
+  const uint8_t format = in.u8();
+  if (format > format::kExtentFormat) {
+    return error(ENOTSUP, "extent record of format {}: made by a newer shoal", format);
+  }
+  return format::decode_extent(in, key.second);
+}
+
 Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino ino, uint64_t from,
                                                 uint64_t to, size_t limit) {
   std::vector<StampedExtent> found;
@@ -39,7 +39,7 @@ Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino in
   if (from > 0) {
     TRY_ASSIGN(const auto before, engine.last(nullptr, prefix, format::extent_key(ino, from)));
     if (before) {
-      TRY_ASSIGN(const format::Extent extent, decode_record(*before));
+      TRY_ASSIGN(const format::Extent extent, decode_extent_record(*before));
       if (extent.end() >= from) found.push_back({extent, before->stamp});
     }
   }
@@ -49,7 +49,7 @@ Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino in
     const size_t page_max = std::min(kPageEntriesMax, limit + 1 - found.size() + 1);
     TRY_ASSIGN(const engine::Page page, engine.scan(nullptr, begin, end, page_max));
     for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::Extent extent, decode_record(item));
+      TRY_ASSIGN(const format::Extent extent, decode_extent_record(item));
       found.push_back({extent, item.stamp});
     }
     if (!page.more) break;

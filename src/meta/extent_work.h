@@ -13,6 +13,9 @@
 
 namespace shoal::meta {
 
+// What an E record says.
+Result<format::Extent> decode_extent_record(const engine::Item& item);
+
 // E records of `ino` that overlap or touch [from, to], ascending; stops behind `limit` of them.
 Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino ino, uint64_t from,
                                                 uint64_t to, size_t limit);

@@ -1,5 +1,6 @@
 // fsck of inodes and data: I, E, X, A, B, W, R, and what waits to be freed: O, G, T.
 #include "format/keys.h"
+#include "meta/extent_work.h"
 #include "meta/fsck_state.h"
 
 namespace shoal::meta {
@@ -124,8 +125,7 @@ Status check_extent_records(FsckState& state) {
   return state.each("E", [&state](const engine::Item& item) -> Status {
     const auto key = format::parse_extent_key(item.key);
     if (!key.ok()) return state.problem(unreadable("extent", item)), Status();
-    Decoder in{std::string_view(item.value)};
-    const Result<format::Extent> extent = format::decode_extent(in, key->second);
+    const Result<format::Extent> extent = decode_extent_record(item);
     if (!extent.ok()) return state.problem(unreadable("extent", item)), Status();
     InodeSummary* inode = owner_of(state, "extent", key->first);
     if (inode == nullptr) {
