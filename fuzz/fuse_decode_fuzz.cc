@@ -1,6 +1,6 @@
-// Whatever a kernel might send: every request is decoded, served over the toy file system and answered at most once.
-// The input is a sequence of messages, each behind its length in two bytes. Handles and nodes of the toy are small
-// numbers, so that mutations find them.
+// Whatever a kernel might send: every request is decoded, served over the toy file system and
+// answered at most once. The input is a sequence of messages, each behind its length in two bytes.
+// Handles and nodes of the toy are small numbers, so that mutations find them.
 #include <cstddef>
 #include <cstdint>
 #include <deque>

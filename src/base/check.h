@@ -1,5 +1,5 @@
-// CHECK: our own invariants, on in release builds too. Never for input from disk, network, users or peers: those
-// get an Error. A failed CHECK logs the condition and aborts.
+// CHECK: our own invariants, on in release builds too. Never for input from disk, network, users or
+// peers: those get an Error. A failed CHECK logs the condition and aborts.
 #pragma once
 
 namespace shoal::base_internal {
@@ -17,7 +17,7 @@ namespace shoal::base_internal {
 #define DCHECK(condition) CHECK(condition)
 #endif
 
-#define CHECK_OK_RESULT(result) \
-  ((result).ok()                \
-       ? (void)0                \
-       : ::shoal::base_internal::value_of_error((result).error().to_string().c_str(), __FILE__, __LINE__))
+#define CHECK_OK_RESULT(result)                                                                 \
+  ((result).ok() ? (void)0                                                                      \
+                 : ::shoal::base_internal::value_of_error((result).error().to_string().c_str(), \
+                                                          __FILE__, __LINE__))

@@ -1,9 +1,9 @@
-// Encoding of integers and strings into bytes: big-endian fixed width (keys, where order must mean something),
-// little-endian fixed width (disk formats), LEB128 varints and zigzag (values).
+// Encoding of integers and strings into bytes: big-endian fixed width (keys, where order must mean
+// something), little-endian fixed width (disk formats), LEB128 varints and zigzag (values).
 //
-// Encoder appends to a std::string. Decoder reads from bytes that may be hostile: it never reads past the end, and
-// once anything was missing or malformed `ok()` is false, every later read yields 0 or "", and `finish()` is an
-// error. So decoders read all fields first and check once.
+// Encoder appends to a std::string. Decoder reads from bytes that may be hostile: it never reads
+// past the end, and once anything was missing or malformed `ok()` is false, every later read yields
+// 0 or "", and `finish()` is an error. So decoders read all fields first and check once.
 #pragma once
 
 #include <bit>
@@ -36,7 +36,9 @@ class Encoder {
     }
     u8(static_cast<uint8_t>(v));
   }
-  void zigzag(int64_t v) { varint((static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63)); }
+  void zigzag(int64_t v) {
+    varint((static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63));
+  }
   void raw(std::string_view v) { out_.append(v); }
   void string(std::string_view v) {  // varint length, then the bytes
     varint(v.size());
@@ -93,7 +95,8 @@ class Decoder {
   }
   std::string_view string() { return raw(varint()); }
 
-  // EBADMSG naming `what` when anything was missing or malformed, or (finish) when bytes are left over.
+  // EBADMSG naming `what` when anything was missing or malformed, or (finish) when bytes are left
+  // over.
   Status status(std::string_view what) const;
   Status finish(std::string_view what) const;
   // For decoders that find a value out of range.

@@ -1,4 +1,5 @@
-// Errors as values: `Error` says what went wrong, `Result<T>` is a T or an Error, TRY passes errors on.
+// Errors as values: `Error` says what went wrong, `Result<T>` is a T or an Error, TRY passes errors
+// on.
 //
 //   Result<File> open_log(const Path& path) {
 //     TRY_ASSIGN(File file, fs.open(path, OpenMode::kRead));
@@ -6,9 +7,10 @@
 //     return file;
 //   }
 //
-// The code is an errno value, because errors end up in programs that only know errno. A message says what, which
-// value and what to do; it may be empty where errno alone is the answer (ENOENT of a lookup), so that ordinary
-// refusals allocate nothing. An Error that is destroyed without ever having been looked at aborts debug builds.
+// The code is an errno value, because errors end up in programs that only know errno. A message
+// says what, which value and what to do; it may be empty where errno alone is the answer (ENOENT of
+// a lookup), so that ordinary refusals allocate nothing. An Error that is destroyed without ever
+// having been looked at aborts debug builds.
 #pragma once
 
 #include <fmt/core.h>
@@ -27,15 +29,18 @@ namespace shoal {
 
 class [[nodiscard]] Error {
  public:
-  struct Where {  // a type of its own, so that Error(EPERM, "text") takes the text for a message and not for a file
+  struct Where {  // a type of its own, so that Error(EPERM, "text") takes the text for a message
+                  // and not for a file
     const char* file;
     int line;
     explicit Where(const char* f = __builtin_FILE(), int l = __builtin_LINE()) : file(f), line(l) {}
   };
 
   // `code` is an errno value, never 0.
-  explicit Error(int code, Where where = Where()) : code_(code), line_(where.line), file_(where.file) {}
-  Error(int code, std::string message, const char* file = __builtin_FILE(), int line = __builtin_LINE())
+  explicit Error(int code, Where where = Where())
+      : code_(code), line_(where.line), file_(where.file) {}
+  Error(int code, std::string message, const char* file = __builtin_FILE(),
+        int line = __builtin_LINE())
       : code_(code), line_(line), file_(file), message_(std::move(message)) {}
 
   Error(Error&& other) noexcept = default;
@@ -69,13 +74,15 @@ struct ErrorFormat {  // carries the caller's line beside the format string
   const char* file;
   int line;
   template <typename S>
-  consteval ErrorFormat(const S& s, const char* f = __builtin_FILE(), int l = __builtin_LINE())  // NOLINT
+  consteval ErrorFormat(const S& s, const char* f = __builtin_FILE(),
+                        int l = __builtin_LINE())  // NOLINT
       : format(s), file(f), line(l) {}
 };
 
 template <typename... Args>
 Error error(int code, ErrorFormat<std::type_identity_t<Args>...> format, Args&&... args) {
-  return Error(code, fmt::format(format.format, std::forward<Args>(args)...), format.file, format.line);
+  return Error(code, fmt::format(format.format, std::forward<Args>(args)...), format.file,
+               format.line);
 }
 
 // "ENOENT" for 2; the number in digits when it has no name.
@@ -84,8 +91,10 @@ std::string errno_name(int code);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(Error error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -165,18 +174,19 @@ Error take_error(R&& result) {
 #define SHOAL_CONCAT(a, b) SHOAL_CONCAT_(a, b)
 
 // Returns the error of `expr` (a Result or Status) from the enclosing function.
-#define TRY(expr)                                                             \
-  do {                                                                        \
-    if (auto shoal_try_ = (expr); !shoal_try_.ok()) [[unlikely]]              \
-      return ::shoal::base_internal::take_error(std::move(shoal_try_));       \
+#define TRY(expr)                                                       \
+  do {                                                                  \
+    if (auto shoal_try_ = (expr); !shoal_try_.ok()) [[unlikely]]        \
+      return ::shoal::base_internal::take_error(std::move(shoal_try_)); \
   } while (false)
 
 // TRY_ASSIGN(auto page, store.list(prefix)): declares `page` or returns the error.
-#define TRY_ASSIGN(declaration, expr) TRY_ASSIGN_(SHOAL_CONCAT(shoal_result_, __LINE__), declaration, expr)
-#define TRY_ASSIGN_(result, declaration, expr)                              \
-  auto result = (expr);                                                     \
-  if (!result.ok()) [[unlikely]]                                            \
-    return ::shoal::base_internal::take_error(std::move(result));           \
+#define TRY_ASSIGN(declaration, expr) \
+  TRY_ASSIGN_(SHOAL_CONCAT(shoal_result_, __LINE__), declaration, expr)
+#define TRY_ASSIGN_(result, declaration, expr)                    \
+  auto result = (expr);                                           \
+  if (!result.ok()) [[unlikely]]                                  \
+    return ::shoal::base_internal::take_error(std::move(result)); \
   declaration = std::move(result).value()
 
 }  // namespace shoal

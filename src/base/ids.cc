@@ -27,8 +27,8 @@ bool parse_hex(std::string_view text, uint64_t* value) {
 
 std::string Uuid::to_string() const {
   const std::string hex = to_hex(std::as_bytes(std::span(bytes)));
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4), hex.substr(16, 4),
-                     hex.substr(20));
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20));
 }
 
 Result<Uuid> Uuid::parse(std::string_view text) {
@@ -49,7 +49,8 @@ std::string SegmentId::to_string() const { return fmt::format("{:016x}{:016x}", 
 
 Result<SegmentId> SegmentId::parse(std::string_view text) {
   SegmentId id;
-  if (text.size() != 32 || !parse_hex(text.substr(0, 16), &id.nonce) || !parse_hex(text.substr(16), &id.sequence)) {
+  if (text.size() != 32 || !parse_hex(text.substr(0, 16), &id.nonce) ||
+      !parse_hex(text.substr(16), &id.sequence)) {
     return shoal::error(EINVAL, "'{}' is not a segment id (32 hex digits)", text);
   }
   return id;

@@ -12,9 +12,10 @@
 
 namespace shoal {
 
-using Ino = uint64_t;             // inode number: 1 is the root, all are < 2^48 (the rest of a nodeid is a version tag)
-using Stamp = uint64_t;           // epoch << 40 | sequence, globally unique within a lineage; 0 = absent
-using SessionId = uint64_t;       // one mount's life as the owner sees it; 0 = the owner itself
+using Ino = uint64_t;    // inode number: 1 is the root, all are < 2^48 (the rest of a nodeid is a
+                         // version tag)
+using Stamp = uint64_t;  // epoch << 40 | sequence, globally unique within a lineage; 0 = absent
+using SessionId = uint64_t;  // one mount's life as the owner sees it; 0 = the owner itself
 
 inline constexpr Ino kRootIno = 1;
 inline constexpr Ino kInoMax = (uint64_t{1} << 48) - 1;
@@ -29,7 +30,8 @@ struct Uuid {
   static Result<Uuid> parse(std::string_view text);
 };
 
-// Names a segment for ever: `nonce` is drawn from the system at every start of a store, `sequence` counts from 1.
+// Names a segment for ever: `nonce` is drawn from the system at every start of a store, `sequence`
+// counts from 1.
 struct SegmentId {
   uint64_t nonce = 0;
   uint64_t sequence = 0;

@@ -38,10 +38,16 @@ std::function<void(LogLevel, std::string_view)>& test_sink() {
 
 }  // namespace
 
-bool log_enabled(LogLevel level) { return static_cast<int>(level) >= g_level.load(std::memory_order_relaxed); }
-void set_log_level(LogLevel level) { g_level.store(static_cast<int>(level), std::memory_order_relaxed); }
+bool log_enabled(LogLevel level) {
+  return static_cast<int>(level) >= g_level.load(std::memory_order_relaxed);
+}
+void set_log_level(LogLevel level) {
+  g_level.store(static_cast<int>(level), std::memory_order_relaxed);
+}
 void set_log_file(const std::string& path) { logger() = make_logger(path); }
-void set_log_sink(std::function<void(LogLevel, std::string_view)> sink) { test_sink() = std::move(sink); }
+void set_log_sink(std::function<void(LogLevel, std::string_view)> sink) {
+  test_sink() = std::move(sink);
+}
 
 void log_line(LogLevel level, std::string_view line) {
   if (test_sink()) return test_sink()(level, line);

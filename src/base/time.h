@@ -1,4 +1,5 @@
-// Wall-clock time as file systems keep it: signed seconds (before 1970 and after 2038) and nanoseconds.
+// Wall-clock time as file systems keep it: signed seconds (before 1970 and after 2038) and
+// nanoseconds.
 #pragma once
 
 #include <compare>

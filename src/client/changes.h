@@ -1,6 +1,6 @@
-// Changes: which inodes' committed state this mount changed lately. Attributes are fetched from the owner without a
-// lock and then overlaid; if the inode's operations were committed in between, the answer may lack them and the list
-// does not have them any more either, so it is fetched again:
+// Changes: which inodes' committed state this mount changed lately. Attributes are fetched from the
+// owner without a lock and then overlaid; if the inode's operations were committed in between, the
+// answer may lack them and the list does not have them any more either, so it is fetched again:
 //
 //   const uint64_t before = changes.now();
 //   Attr attr = …;   // fetch and overlay

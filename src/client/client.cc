@@ -11,7 +11,8 @@ Result<std::unique_ptr<Client>> Client::start(const Seams& seams, const ClientOp
   return std::unique_ptr<Client>(std::make_unique<ClientImpl>(seams, options, volume));
 }
 
-ClientImpl::ClientImpl(const Seams& seams, const ClientOptions& options, const format::Volume& volume)
+ClientImpl::ClientImpl(const Seams& seams, const ClientOptions& options,
+                       const format::Volume& volume)
     : seams_(seams),
       options_(options),
       volume_(volume),
@@ -25,11 +26,12 @@ ClientImpl::~ClientImpl() {
     committer_.forget_everything();
     return;
   }
-  for (const HandleId handle : handles_.ids()) release(handle).ignore("an adapter that did not close its files");
+  for (const HandleId handle : handles_.ids())
+    release(handle).ignore("an adapter that did not close its files");
   const Status committed = committer_.commit_everything();
   if (!committed.ok()) {
-    log(LogLevel::kError, "volume {}: written data is not safe at the end of the mount: {}", volume_.name,
-        committed.error().to_string());
+    log(LogLevel::kError, "volume {}: written data is not safe at the end of the mount: {}",
+        volume_.name, committed.error().to_string());
     committer_.forget_everything();
   }
   committer_.sync_engine();
@@ -81,8 +83,8 @@ void ClientImpl::overlay(Attr& attr) {
   attr.allocated = allocated_bytes(*inode);
 }
 
-// Bytes of the file that are data. Exact for new and dense files and where all extents are known; for a large sparse
-// file with uncommitted operations an estimate, until they are committed.
+// Bytes of the file that are data. Exact for new and dense files and where all extents are known;
+// for a large sparse file with uncommitted operations an estimate, until they are committed.
 uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
   if (inode.allocated) return *inode.allocated;
   uint64_t hidden = 0;  // committed bytes that pieces of the overlay replace
@@ -90,8 +92,10 @@ uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
     const ExtentCache::PagePtr whole = inode.extents.whole();
     inode.overlay.visit(0, inode.base_size, [&](const Overlay::Piece& piece) {
       if (!whole) {
-        const double density = static_cast<double>(inode.base_allocated) / static_cast<double>(inode.base_size);
-        hidden += density >= 1 ? piece.length : static_cast<uint64_t>(static_cast<double>(piece.length) * density);
+        const double density =
+            static_cast<double>(inode.base_allocated) / static_cast<double>(inode.base_size);
+        hidden += density >= 1 ? piece.length
+                               : static_cast<uint64_t>(static_cast<double>(piece.length) * density);
         return;
       }
       for (size_t i = whole->first_behind(piece.offset);
@@ -102,14 +106,16 @@ uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
     });
   }
   const uint64_t kept = inode.base_allocated - std::min(hidden, inode.base_allocated);
-  inode.allocated = std::min(kept + inode.overlay.data_bytes(), inode.size);  // an estimate may be off by some bytes
+  inode.allocated = std::min(kept + inode.overlay.data_bytes(),
+                             inode.size);  // an estimate may be off by some bytes
   return *inode.allocated;
 }
 
 void ClientImpl::learn(InodeState& inode, const Attr& attr) {
   inode.parent = attr.parent;
   inode.generation = attr.generation;
-  const bool behind = inode.known && inode.list.empty() && !inode.committing && attr.data_version != inode.base_version;
+  const bool behind = inode.known && inode.list.empty() && !inode.committing &&
+                      attr.data_version != inode.base_version;
   if (inode.known && !behind) return;
   inode.known = true;
   inode.base_version = attr.data_version;
@@ -142,8 +148,8 @@ Result<meta::Lock> ClientImpl::lock_get(const Caller& who, Ino ino, const meta::
   return metadata().lock_get(request(who), ino, wanted);
 }
 
-// On a shared volume an unlock would commit the inode's data first and a grant be answered after its extents were
-// refreshed; on an embedded one every process sees the same list anyway.
+// On a shared volume an unlock would commit the inode's data first and a grant be answered after
+// its extents were refreshed; on an embedded one every process sees the same list anyway.
 Status ClientImpl::lock_set(const Caller& who, Ino ino, const meta::Lock& wanted) {
   note_lock(wanted);
   return metadata().lock_set(request(who), ino, wanted);
@@ -169,8 +175,10 @@ Result<StatFs> ClientImpl::statfs() {
   // Without a limit: large enough for any program's check, small enough for its arithmetic.
   constexpr uint64_t kUnlimitedBytes = uint64_t{1} << 50, kUnlimitedInodes = uint64_t{1} << 32;
   const uint64_t used = usage.used_bytes + space_.taken();
-  const uint64_t capacity = usage.capacity_bytes > 0 ? usage.capacity_bytes : std::max(kUnlimitedBytes, 2 * used);
-  const uint64_t inodes = usage.inodes_max > 0 ? usage.inodes_max : std::max(kUnlimitedInodes, 2 * usage.inodes);
+  const uint64_t capacity =
+      usage.capacity_bytes > 0 ? usage.capacity_bytes : std::max(kUnlimitedBytes, 2 * used);
+  const uint64_t inodes =
+      usage.inodes_max > 0 ? usage.inodes_max : std::max(kUnlimitedInodes, 2 * usage.inodes);
   StatFs result;
   result.blocks = capacity / result.block_bytes;
   result.blocks_free = (capacity - std::min(used, capacity)) / result.block_bytes;

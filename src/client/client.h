@@ -1,11 +1,13 @@
-// Client: one mounted volume, as an adapter (FUSE, later gateways and SDKs) sees it. Holds open files, the inodes'
-// uncommitted lists and their overlay, and decides when to journal and commit (design §6.2, §6.6).
+// Client: one mounted volume, as an adapter (FUSE, later gateways and SDKs) sees it. Holds open
+// files, the inodes' uncommitted lists and their overlay, and decides when to journal and commit
+// (design §6.2, §6.6).
 //
-// Every call is whole and thread-safe; calls block unless said otherwise. `Caller` is who asks. Errors carry the errno
-// the program gets. Attributes returned are the owner's answer overlaid with what this mount has not committed yet.
+// Every call is whole and thread-safe; calls block unless said otherwise. `Caller` is who asks.
+// Errors carry the errno the program gets. Attributes returned are the owner's answer overlaid with
+// what this mount has not committed yet.
 //
-// Durability (docs/semantics.md): what close (flush) acknowledged survives SIGKILL of this process; what fsync
-// acknowledged is as safe as the folder's durability class says.
+// Durability (docs/semantics.md): what close (flush) acknowledged survives SIGKILL of this process;
+// what fsync acknowledged is as safe as the folder's durability class says.
 #pragma once
 
 #include <chrono>
@@ -30,23 +32,25 @@ using HandleId = uint64_t;
 struct OpenOptions {
   bool read = false;
   bool write = false;
-  bool append = false;     // O_APPEND: writes go to the end of the file whatever offset they carry
-  bool truncate = false;   // O_TRUNC
-  bool direct = false;     // O_DIRECT
-  bool sync = false;       // O_SYNC | O_DSYNC: each write is as durable as fsync makes it before its reply
+  bool append = false;    // O_APPEND: writes go to the end of the file whatever offset they carry
+  bool truncate = false;  // O_TRUNC
+  bool direct = false;    // O_DIRECT
+  bool sync =
+      false;  // O_SYNC | O_DSYNC: each write is as durable as fsync makes it before its reply
   bool kill_privileges = false;  // with truncate: FUSE_OPEN_KILL_SUIDGID
 };
 
 struct OpenedFile {
   HandleId handle = 0;
   Attr attr;
-  bool keep_cache = false;  // the kernel's pages are still right: data version unchanged or changed by this mount only
+  bool keep_cache = false;  // the kernel's pages are still right: data version unchanged or changed
+                            // by this mount only
 };
 
 struct SetAttrRequest {
   meta::SetAttr attr;
-  std::optional<uint64_t> size;      // truncate
-  std::optional<HandleId> handle;    // ftruncate: through this handle
+  std::optional<uint64_t> size;    // truncate
+  std::optional<HandleId> handle;  // ftruncate: through this handle
 };
 
 struct FallocateMode {
@@ -60,23 +64,27 @@ struct StatFs {
   uint64_t inodes = 0, inodes_free = 0;
 };
 
-// What the adapter must drop from the kernel's caches for changes the kernel cannot have seen. Called from threads of
-// the client, never while a client lock is held and never from inside an adapter's call.
+// What the adapter must drop from the kernel's caches for changes the kernel cannot have seen.
+// Called from threads of the client, never while a client lock is held and never from inside an
+// adapter's call.
 struct InvalidationSink {
   virtual ~InvalidationSink() = default;
   virtual void invalidate_attributes(Ino ino) = 0;
-  virtual void invalidate_pages(Ino ino, uint64_t offset, uint64_t length) = 0;  // length 0: to the end
+  virtual void invalidate_pages(Ino ino, uint64_t offset,
+                                uint64_t length) = 0;  // length 0: to the end
   virtual void invalidate_entry(Ino parent, const std::string& name) = 0;
 };
 
 struct ClientOptions {
-  uint64_t buffer_bytes_max = 256 << 20;              // kept until journaled and synced; writers wait beyond
-  std::chrono::milliseconds commit_interval{1'000};   // journal, fdatasync and commit at least so often
+  uint64_t buffer_bytes_max = 256 << 20;  // kept until journaled and synced; writers wait beyond
+  std::chrono::milliseconds commit_interval{
+      1'000};  // journal, fdatasync and commit at least so often
   std::chrono::milliseconds engine_sync_interval{5'000};
   bool read_only = false;
-  Ino root = kRootIno;                                // --subdir
-  // What a failed sync of the engine does: nobody could say any more which of the acknowledged operations exist. Empty:
-  // std::abort(). Tests of what follows set it; no answer given after it was called means anything.
+  Ino root = kRootIno;  // --subdir
+  // What a failed sync of the engine does: nobody could say any more which of the acknowledged
+  // operations exist. Empty: std::abort(). Tests of what follows set it; no answer given after it
+  // was called means anything.
   std::function<void()> end_process;
 };
 
@@ -102,7 +110,8 @@ class Client {
     uint32_t store_number = 0;
   };
   static Result<std::unique_ptr<Client>> start(const Seams& seams, const ClientOptions& options);
-  virtual ~Client() = default;  // journals and syncs what is buffered, commits, returns space; does not upload
+  virtual ~Client() =
+      default;  // journals and syncs what is buffered, commits, returns space; does not upload
 
   virtual void set_invalidation_sink(InvalidationSink* sink) = 0;  // before the first call
 
@@ -110,17 +119,20 @@ class Client {
   virtual Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) = 0;
   virtual Result<Attr> getattr(const Caller& who, Ino ino) = 0;
   virtual Result<Attr> setattr(const Caller& who, Ino ino, const SetAttrRequest& request) = 0;
-  virtual Result<Attr> mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev) = 0;
-  virtual Result<Attr> mkdir(const Caller& who, Ino parent, std::string_view name, uint32_t mode) = 0;
-  virtual Result<Attr> symlink(const Caller& who, Ino parent, std::string_view name, std::string_view target) = 0;
+  virtual Result<Attr> mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
+                             uint64_t rdev) = 0;
+  virtual Result<Attr> mkdir(const Caller& who, Ino parent, std::string_view name,
+                             uint32_t mode) = 0;
+  virtual Result<Attr> symlink(const Caller& who, Ino parent, std::string_view name,
+                               std::string_view target) = 0;
   virtual Result<Attr> link(const Caller& who, Ino ino, Ino parent, std::string_view name) = 0;
   virtual Status unlink(const Caller& who, Ino parent, std::string_view name) = 0;
   virtual Status rmdir(const Caller& who, Ino parent, std::string_view name) = 0;
   virtual Status rename(const Caller& who, Ino parent, std::string_view name, Ino new_parent,
                         std::string_view new_name, meta::RenameMode mode) = 0;
   virtual Result<std::string> readlink(const Caller& who, Ino ino) = 0;
-  virtual Result<meta::DirPage> readdir(const Caller& who, Ino ino, std::string_view after, size_t limit,
-                                        bool with_attributes) = 0;
+  virtual Result<meta::DirPage> readdir(const Caller& who, Ino ino, std::string_view after,
+                                        size_t limit, bool with_attributes) = 0;
   virtual Result<StatFs> statfs() = 0;
 
   virtual Result<std::string> getxattr(const Caller& who, Ino ino, std::string_view name) = 0;
@@ -131,39 +143,46 @@ class Client {
 
   // --- files ---
   virtual Result<OpenedFile> open(const Caller& who, Ino ino, const OpenOptions& options) = 0;
-  virtual Result<OpenedFile> create(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
-                                    const OpenOptions& options, bool exclusive) = 0;
+  virtual Result<OpenedFile> create(const Caller& who, Ino parent, std::string_view name,
+                                    uint32_t mode, const OpenOptions& options, bool exclusive) = 0;
   virtual Result<OpenedFile> create_unnamed(const Caller& who, Ino parent, uint32_t mode,
                                             const OpenOptions& options) = 0;
   // Fills `into` from `offset`; fewer bytes only at the end of the file.
   virtual Result<size_t> read(HandleId handle, uint64_t offset, MutableBytes into) = 0;
   struct Written {
     size_t bytes = 0;
-    bool killed_privileges = false;  // SUID/SGID/capability were removed: attributes must leave the kernel's cache
+    bool killed_privileges =
+        false;  // SUID/SGID/capability were removed: attributes must leave the kernel's cache
   };
   virtual Result<Written> write(const Caller& who, HandleId handle, uint64_t offset, ByteView bytes,
                                 bool kill_privileges) = 0;
-  virtual Status flush(HandleId handle, uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
+  virtual Status flush(
+      HandleId handle,
+      uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
   virtual Status fsync(HandleId handle, bool data_only) = 0;
   virtual Status fsync_dir(Ino ino) = 0;
-  virtual Status release(HandleId handle) = 0;  // handle's flock/OFD locks go; never fails for the program
-  virtual Result<bool> fallocate(const Caller& who, HandleId handle, FallocateMode mode, uint64_t offset,
+  virtual Status release(
+      HandleId handle) = 0;  // handle's flock/OFD locks go; never fails for the program
+  virtual Result<bool> fallocate(const Caller& who, HandleId handle, FallocateMode mode,
+                                 uint64_t offset,
                                  uint64_t length) = 0;  // true: killed privileges
   virtual Result<uint64_t> seek_data(HandleId handle, uint64_t offset) = 0;  // ENXIO as lseek(2)
   virtual Result<uint64_t> seek_hole(HandleId handle, uint64_t offset) = 0;
-  virtual Result<Written> copy_range(const Caller& who, HandleId from, uint64_t from_offset, HandleId to,
-                                     uint64_t to_offset, uint64_t length) = 0;
+  virtual Result<Written> copy_range(const Caller& who, HandleId from, uint64_t from_offset,
+                                     HandleId to, uint64_t to_offset, uint64_t length) = 0;
   virtual Ino ino_of(HandleId handle) = 0;  // 0: unknown handle
 
   // --- locks: as meta::Metadata ---
   virtual Result<meta::Lock> lock_get(const Caller& who, Ino ino, const meta::Lock& wanted) = 0;
   virtual Status lock_set(const Caller& who, Ino ino, const meta::Lock& wanted) = 0;
-  virtual uint64_t lock_wait(const Caller& who, Ino ino, const meta::Lock& wanted, std::function<void(Status)> done) = 0;
+  virtual uint64_t lock_wait(const Caller& who, Ino ino, const meta::Lock& wanted,
+                             std::function<void(Status)> done) = 0;
   virtual void lock_cancel(uint64_t ticket) = 0;
 
   // --- whole mount ---
   // Journals, syncs and commits everything; with `store` waits until the bucket has it too.
-  virtual Status flush_all(bool store, const std::function<void(const ClientStatus&)>& progress) = 0;
+  virtual Status flush_all(bool store,
+                           const std::function<void(const ClientStatus&)>& progress) = 0;
   virtual ClientStatus status() = 0;
   // Where the bytes of a file are, for `shoal info`.
   virtual Result<std::vector<format::Extent>> extents_of(const Caller& who, Ino ino) = 0;

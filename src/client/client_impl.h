@@ -1,8 +1,10 @@
-// ClientImpl: client::Client over the three seams metadata, staging and reader. Internal: adapters see client.h.
+// ClientImpl: client::Client over the three seams metadata, staging and reader. Internal: adapters
+// see client.h.
 //
-// One file per kind of call: client.cc (life, whole mount, locks), client_namespace.cc, client_open.cc,
-// client_write.cc, client_read.cc, client_sync.cc. The moving parts are their own classes: InodeTable (per-inode
-// state), Committer (journal, sync, commit), SpacePool, DurabilityClasses.
+// One file per kind of call: client.cc (life, whole mount, locks), client_namespace.cc,
+// client_open.cc, client_write.cc, client_read.cc, client_sync.cc. The moving parts are their own
+// classes: InodeTable (per-inode state), Committer (journal, sync, commit), SpacePool,
+// DurabilityClasses.
 #pragma once
 
 #include "client/client.h"
@@ -32,14 +34,16 @@ class ClientImpl final : public Client {
   Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) override;
   Result<Attr> getattr(const Caller& who, Ino ino) override;
   Result<Attr> setattr(const Caller& who, Ino ino, const SetAttrRequest& request) override;
-  Result<Attr> mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev) override;
+  Result<Attr> mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
+                     uint64_t rdev) override;
   Result<Attr> mkdir(const Caller& who, Ino parent, std::string_view name, uint32_t mode) override;
-  Result<Attr> symlink(const Caller& who, Ino parent, std::string_view name, std::string_view target) override;
+  Result<Attr> symlink(const Caller& who, Ino parent, std::string_view name,
+                       std::string_view target) override;
   Result<Attr> link(const Caller& who, Ino ino, Ino parent, std::string_view name) override;
   Status unlink(const Caller& who, Ino parent, std::string_view name) override;
   Status rmdir(const Caller& who, Ino parent, std::string_view name) override;
-  Status rename(const Caller& who, Ino parent, std::string_view name, Ino new_parent, std::string_view new_name,
-                meta::RenameMode mode) override;
+  Status rename(const Caller& who, Ino parent, std::string_view name, Ino new_parent,
+                std::string_view new_name, meta::RenameMode mode) override;
   Result<std::string> readlink(const Caller& who, Ino ino) override;
   Result<meta::DirPage> readdir(const Caller& who, Ino ino, std::string_view after, size_t limit,
                                 bool with_attributes) override;
@@ -54,7 +58,8 @@ class ClientImpl final : public Client {
   Result<OpenedFile> open(const Caller& who, Ino ino, const OpenOptions& options) override;
   Result<OpenedFile> create(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
                             const OpenOptions& options, bool exclusive) override;
-  Result<OpenedFile> create_unnamed(const Caller& who, Ino parent, uint32_t mode, const OpenOptions& options) override;
+  Result<OpenedFile> create_unnamed(const Caller& who, Ino parent, uint32_t mode,
+                                    const OpenOptions& options) override;
   Result<size_t> read(HandleId handle, uint64_t offset, MutableBytes into) override;
   Result<Written> write(const Caller& who, HandleId handle, uint64_t offset, ByteView bytes,
                         bool kill_privileges) override;
@@ -66,13 +71,14 @@ class ClientImpl final : public Client {
                          uint64_t length) override;
   Result<uint64_t> seek_data(HandleId handle, uint64_t offset) override;
   Result<uint64_t> seek_hole(HandleId handle, uint64_t offset) override;
-  Result<Written> copy_range(const Caller& who, HandleId from, uint64_t from_offset, HandleId to, uint64_t to_offset,
-                             uint64_t length) override;
+  Result<Written> copy_range(const Caller& who, HandleId from, uint64_t from_offset, HandleId to,
+                             uint64_t to_offset, uint64_t length) override;
   Ino ino_of(HandleId handle) override;
 
   Result<meta::Lock> lock_get(const Caller& who, Ino ino, const meta::Lock& wanted) override;
   Status lock_set(const Caller& who, Ino ino, const meta::Lock& wanted) override;
-  uint64_t lock_wait(const Caller& who, Ino ino, const meta::Lock& wanted, std::function<void(Status)> done) override;
+  uint64_t lock_wait(const Caller& who, Ino ino, const meta::Lock& wanted,
+                     std::function<void(Status)> done) override;
   void lock_cancel(uint64_t ticket) override;
 
   Status flush_all(bool store, const std::function<void(const ClientStatus&)>& progress) override;
@@ -86,7 +92,8 @@ class ClientImpl final : public Client {
   Status may_write() const;  // EROFS
 
   // --- attributes (client.cc) ---
-  // Overlays what this mount has not committed. `before`: changes().now() from before `attr` was fetched.
+  // Overlays what this mount has not committed. `before`: changes().now() from before `attr` was
+  // fetched.
   Result<Attr> settled(Attr attr, uint64_t before);
   void overlay(Attr& attr);
   uint64_t allocated_bytes(InodeState& inode) REQUIRES(inode.latch);
@@ -114,7 +121,8 @@ class ClientImpl final : public Client {
   Status write_part(OpenFile& file, uint64_t offset, ByteView bytes);
   Status take_space(uint64_t bytes);
   // A truncate, punch, zero or set-times: into the list and into the journal.
-  Status list_operation(InodeState& inode, format::RecordKind kind, uint16_t flags, uint64_t offset, uint64_t length);
+  Status list_operation(InodeState& inode, format::RecordKind kind, uint16_t flags, uint64_t offset,
+                        uint64_t length);
   Status truncate(InodeState& inode, uint64_t size);
   Status list_times(InodeState& inode, const meta::SetAttr& attr);
   Operation& new_operation(InodeState& inode, format::RecordKind kind) REQUIRES(inode.latch);
@@ -129,7 +137,8 @@ class ClientImpl final : public Client {
   Status hear_errors(OpenFile& file);
   Status commit_in_class(InodeState& inode, format::Durability durability);
   Status store(Ino ino);  // class object: in the bucket, and the engine knows
-  Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name, Ino class_of);
+  Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name,
+                                    Ino class_of);
 
   const Seams seams_;
   const ClientOptions options_;

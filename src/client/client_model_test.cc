@@ -1,6 +1,6 @@
-// Random operations of several handles on few files, against plain strings; with commits, engine syncs, SIGKILLs and
-// power cuts among them. After a crash every file must be its state after some prefix of its operations, at least up
-// to the last close (kill) or fsync (power cut).
+// Random operations of several handles on few files, against plain strings; with commits, engine
+// syncs, SIGKILLs and power cuts among them. After a crash every file must be its state after some
+// prefix of its operations, at least up to the last close (kill) or fsync (power cut).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,21 +36,60 @@ class Model {
 
   void step() {
     switch (below(24)) {
-      case 0: case 1: open(); break;
-      case 2: with_handle([&](auto& h) { close(h); }); break;
-      case 3: case 4: case 5: case 6: case 7: case 8: with_handle([&](auto& h) { write(h); }); break;
-      case 9: with_handle([&](auto& h) { truncate(h); }); break;
-      case 10: with_handle([&](auto& h) { punch_or_zero(h); }); break;
-      case 11: with_handle([&](auto& h) { fsync(h); }); break;
-      case 12: case 13: case 14: with_handle([&](auto& h) { read(h); }); break;
-      case 15: with_handle([&](auto& h) { seek(h); }); break;
-      case 16: rename(); break;
-      case 17: if (below(3) == 0) unlink(); break;
-      case 18: with_handle([&](auto& h) { copy(h); }); break;
-      case 19: case 20: pump(); break;
-      case 21: world_.client->committer().sync_engine(); break;
-      case 22: if (below(6) == 0) crash(below(2) == 0); break;
-      case 23: if (below(4) == 0) world_.staging.fail_syncs = 1; break;
+      case 0:
+      case 1:
+        open();
+        break;
+      case 2:
+        with_handle([&](auto& h) { close(h); });
+        break;
+      case 3:
+      case 4:
+      case 5:
+      case 6:
+      case 7:
+      case 8:
+        with_handle([&](auto& h) { write(h); });
+        break;
+      case 9:
+        with_handle([&](auto& h) { truncate(h); });
+        break;
+      case 10:
+        with_handle([&](auto& h) { punch_or_zero(h); });
+        break;
+      case 11:
+        with_handle([&](auto& h) { fsync(h); });
+        break;
+      case 12:
+      case 13:
+      case 14:
+        with_handle([&](auto& h) { read(h); });
+        break;
+      case 15:
+        with_handle([&](auto& h) { seek(h); });
+        break;
+      case 16:
+        rename();
+        break;
+      case 17:
+        if (below(3) == 0) unlink();
+        break;
+      case 18:
+        with_handle([&](auto& h) { copy(h); });
+        break;
+      case 19:
+      case 20:
+        pump();
+        break;
+      case 21:
+        world_.client->committer().sync_engine();
+        break;
+      case 22:
+        if (below(6) == 0) crash(below(2) == 0);
+        break;
+      case 23:
+        if (below(4) == 0) world_.staging.fail_syncs = 1;
+        break;
     }
   }
   void finish() {
@@ -103,7 +142,9 @@ class Model {
   void write(ModelHandle& handle) {
     std::string state = handle.file->now();
     const std::string bytes(1 + below(3000), static_cast<char>('A' + below(50)));
-    const uint64_t offset = handle.append ? state.size() : below(3) == 0 ? state.size() : below(12'000);
+    const uint64_t offset = handle.append   ? state.size()
+                            : below(3) == 0 ? state.size()
+                                            : below(12'000);
     if (offset + bytes.size() > 30'000) return;
     ASSERT_TRUE(world_.write(handle.id, offset, bytes).ok());
     fit(state, offset + bytes.size());
@@ -127,7 +168,8 @@ class Model {
     ASSERT_TRUE(world_.client->fallocate(world_.who, handle.id, mode, offset, length).ok());
     std::string state = handle.file->now();
     if (!keep) fit(state, offset + length);
-    for (uint64_t i = offset; i < std::min<uint64_t>(offset + length, state.size()); ++i) state[i] = '\0';
+    for (uint64_t i = offset; i < std::min<uint64_t>(offset + length, state.size()); ++i)
+      state[i] = '\0';
     handle.file->change(std::move(state));
     handle.file->closed();
   }
@@ -139,7 +181,8 @@ class Model {
     const std::string& state = handle.file->now();
     const uint64_t offset = below(20'000), length = 1 + below(20'000);
     const std::string expected = offset < state.size() ? state.substr(offset, length) : "";
-    ASSERT_TRUE(world_.read(handle.id, offset, length) == expected) << "at " << offset << "+" << length;
+    ASSERT_TRUE(world_.read(handle.id, offset, length) == expected)
+        << "at " << offset << "+" << length;
     const Attr attr = world_.client->getattr(world_.who, world_.client->ino_of(handle.id)).value();
     ASSERT_EQ(attr.size, state.size());
     ASSERT_LE(attr.allocated, state.size());
@@ -169,7 +212,9 @@ class Model {
     if (source == names_.end() || from == to) return;
     const ModelFilePtr file = source->second;
     const bool replaces = names_.contains(to);
-    ASSERT_TRUE(world_.client->rename(world_.who, kRootIno, from, kRootIno, to, meta::RenameMode::kReplace).ok());
+    ASSERT_TRUE(
+        world_.client->rename(world_.who, kRootIno, from, kRootIno, to, meta::RenameMode::kReplace)
+            .ok());
     world_.client->fsync_dir(kRootIno).value();
     names_.erase(from);
     names_[to] = file;
@@ -190,7 +235,8 @@ class Model {
       ASSERT_EQ(copied.code(), EBADF);
       return;
     }
-    const std::string part = offset < from.file->now().size() ? from.file->now().substr(offset, length) : "";
+    const std::string part =
+        offset < from.file->now().size() ? from.file->now().substr(offset, length) : "";
     ASSERT_EQ(copied->bytes, part.size());
     if (part.empty()) return;
     std::string state = to.file->now();
@@ -216,7 +262,8 @@ class Model {
     for (auto& [name, file] : names_) {
       const std::string content = world_.content(name);
       const size_t floor = power ? file->power_floor : file->kill_floor;
-      const auto found = std::find(file->states.begin() + static_cast<long>(floor), file->states.end(), content);
+      const auto found =
+          std::find(file->states.begin() + static_cast<long>(floor), file->states.end(), content);
       ASSERT_TRUE(found != file->states.end())
           << name << (power ? " after a power cut" : " after a kill") << ": " << content.size()
           << " bytes are no state from " << floor << " of " << file->states.size();

@@ -1,4 +1,5 @@
-// The namespace: as the owner answers, attributes overlaid, with what renames and unlinks mean for uncommitted data.
+// The namespace: as the owner answers, attributes overlaid, with what renames and unlinks mean for
+// uncommitted data.
 #include "client/client_impl.h"
 
 namespace shoal::client {
@@ -19,7 +20,8 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
   TRY(may_write());
   meta::SetAttr change = wanted.attr;
   if (wanted.size) {
-    if (*wanted.size > kFileBytesMax) return error(EFBIG, "files are at most {} bytes", kFileBytesMax);
+    if (*wanted.size > kFileBytesMax)
+      return error(EFBIG, "files are at most {} bytes", kFileBytesMax);
     TRY(check_truncate(who, ino, wanted.handle));
   }
   TRY_ASSIGN(const InodeRef inode, known_inode(ino));
@@ -34,11 +36,13 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
     if (change.mode || change.uid || change.gid) inode->privileges_possible = true;
   }
   const bool times = change.mtime || change.atime;
-  const bool others = change.mode || change.uid || change.gid || change.flags || change.kill_privileges;
-  // Times behind uncommitted operations go into the list alone, unless the owner has to check who may set them. What
-  // binds everybody is checked here then.
+  const bool others =
+      change.mode || change.uid || change.gid || change.flags || change.kill_privileges;
+  // Times behind uncommitted operations go into the list alone, unless the owner has to check who
+  // may set them. What binds everybody is checked here then.
   if (times && dirty && who.kernel_checked && !others) TRY(check_times(who, ino, change));
-  if (others || (times && !(dirty && who.kernel_checked))) TRY(metadata().setattr(request(who), ino, change));
+  if (others || (times && !(dirty && who.kernel_checked)))
+    TRY(metadata().setattr(request(who), ino, change));
   if (times && dirty) TRY(list_times(*inode, change));
   return getattr(who, ino);
 }
@@ -46,12 +50,14 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
 Status ClientImpl::check_times(const Caller& who, Ino ino, const meta::SetAttr& change) {
   TRY_ASSIGN(const Attr attr, metadata().getattr(request(who), ino));
   if ((attr.flags & format::kFlagImmutable) != 0) return Error(EPERM);
-  const bool explicit_times = (change.atime && !change.atime->now) || (change.mtime && !change.mtime->now);
+  const bool explicit_times =
+      (change.atime && !change.atime->now) || (change.mtime && !change.mtime->now);
   if (explicit_times && (attr.flags & format::kFlagAppendOnly) != 0) return Error(EPERM);
   return {};
 }
 
-// Truncation is a data operation, so the owner is not asked about it; what it would check is checked here.
+// Truncation is a data operation, so the owner is not asked about it; what it would check is
+// checked here.
 Status ClientImpl::check_truncate(const Caller& who, Ino ino, std::optional<HandleId> handle) {
   TRY_ASSIGN(const Attr attr, metadata().getattr(request(who), ino));
   if (attr.is_directory()) return Error(EISDIR);
@@ -70,17 +76,20 @@ Status ClientImpl::check_truncate(const Caller& who, Ino ino, std::optional<Hand
   return metadata().release(request(who), ino, kWrite);
 }
 
-Result<Attr> ClientImpl::mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode, uint64_t rdev) {
+Result<Attr> ClientImpl::mknod(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
+                               uint64_t rdev) {
   TRY(may_write());
   return metadata().mknod(request(who), parent, name, mode, rdev);
 }
 
-Result<Attr> ClientImpl::mkdir(const Caller& who, Ino parent, std::string_view name, uint32_t mode) {
+Result<Attr> ClientImpl::mkdir(const Caller& who, Ino parent, std::string_view name,
+                               uint32_t mode) {
   TRY(may_write());
   return metadata().mkdir(request(who), parent, name, mode);
 }
 
-Result<Attr> ClientImpl::symlink(const Caller& who, Ino parent, std::string_view name, std::string_view target) {
+Result<Attr> ClientImpl::symlink(const Caller& who, Ino parent, std::string_view name,
+                                 std::string_view target) {
   TRY(may_write());
   return metadata().symlink(request(who), parent, name, target);
 }
@@ -121,7 +130,8 @@ Status ClientImpl::rmdir(const Caller& who, Ino parent, std::string_view name) {
 }
 
 // I12. True when the name was a file whose data is committed in the class of `class_of` now.
-Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std::string_view name, Ino class_of) {
+Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std::string_view name,
+                                              Ino class_of) {
   TRY_ASSIGN(const Attr attr, metadata().lookup(request(who), parent, name));
   if (!attr.is_regular()) return false;
   const format::Durability durability = durability_.of_directory(class_of);
@@ -135,7 +145,8 @@ Status ClientImpl::rename(const Caller& who, Ino parent, std::string_view name, 
                           std::string_view new_name, meta::RenameMode mode) {
   TRY(may_write());
   const bool exchange = mode == meta::RenameMode::kExchange;
-  if (mode != meta::RenameMode::kNoReplace && metadata().lookup(request(who), new_parent, new_name).ok()) {
+  if (mode != meta::RenameMode::kNoReplace &&
+      metadata().lookup(request(who), new_parent, new_name).ok()) {
     TRY(commit_before_rename(who, parent, name, new_parent));
     if (exchange) TRY(commit_before_rename(who, new_parent, new_name, parent));
   }
@@ -163,10 +174,11 @@ Result<std::string> ClientImpl::readlink(const Caller& who, Ino ino) {
   return metadata().readlink(request(who), ino);
 }
 
-Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::string_view after, size_t limit,
-                                          bool with_attributes) {
+Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::string_view after,
+                                          size_t limit, bool with_attributes) {
   const uint64_t before = committer_.changes().now();
-  TRY_ASSIGN(meta::DirPage page, metadata().readdir(request(who), ino, after, limit, with_attributes));
+  TRY_ASSIGN(meta::DirPage page,
+             metadata().readdir(request(who), ino, after, limit, with_attributes));
   for (meta::DirEntry& entry : page.entries) {
     if (!entry.attr || !entry.attr->is_regular()) continue;
     Result<Attr> attr = settled(std::move(*entry.attr), before);
@@ -187,8 +199,9 @@ Result<std::vector<std::string>> ClientImpl::listxattr(const Caller& who, Ino in
   return metadata().listxattr(request(who), ino);
 }
 
-Status ClientImpl::setxattr(const Caller& who, Ino ino, std::string_view name, std::string_view value,
-                            meta::Metadata::XattrMode mode, bool kill_sgid) {
+Status ClientImpl::setxattr(const Caller& who, Ino ino, std::string_view name,
+                            std::string_view value, meta::Metadata::XattrMode mode,
+                            bool kill_sgid) {
   TRY(may_write());
   TRY(metadata().setxattr(request(who), ino, name, value, mode, kill_sgid));
   xattr_changed(ino, name);

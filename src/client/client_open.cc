@@ -19,8 +19,9 @@ Status ClientImpl::check_open(const Attr& attr, const OpenOptions& options) cons
   return {};
 }
 
-Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode, const meta::Opened& from_owner,
-                                      const OpenOptions& options, uint64_t before) {
+Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode,
+                                      const meta::Opened& from_owner, const OpenOptions& options,
+                                      uint64_t before) {
   auto file = std::make_shared<OpenFile>();
   file->options = options;
   OpenedFile result;
@@ -47,7 +48,9 @@ Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode, const m
   file->inode = std::move(inode);
   result.handle = handles_.add(std::move(file));
   if (options.truncate) {
-    Status truncated = kill_privileges(state, options.kill_privileges && privileged).ok() ? Status() : Status(Error(EIO));
+    Status truncated = kill_privileges(state, options.kill_privileges && privileged).ok()
+                           ? Status()
+                           : Status(Error(EIO));
     if (truncated.ok()) truncated = truncate(state, 0);
     if (!truncated.ok()) {
       release(result.handle).ignore("the open failed already");
@@ -79,12 +82,13 @@ Result<OpenedFile> ClientImpl::open(const Caller& who, Ino ino, const OpenOption
   return opened(who, std::move(inode), from_owner, options, before);
 }
 
-Result<OpenedFile> ClientImpl::create(const Caller& who, Ino parent, std::string_view name, uint32_t mode,
-                                      const OpenOptions& options, bool exclusive) {
+Result<OpenedFile> ClientImpl::create(const Caller& who, Ino parent, std::string_view name,
+                                      uint32_t mode, const OpenOptions& options, bool exclusive) {
   TRY(may_write());
   const meta::OpenFlags flags = owner_flags(options);
   const uint64_t before = committer_.changes().now();
-  TRY_ASSIGN(meta::Created created, metadata().create(request(who), parent, name, mode, flags, exclusive));
+  TRY_ASSIGN(meta::Created created,
+             metadata().create(request(who), parent, name, mode, flags, exclusive));
   const Ino ino = created.opened.attr.ino;
   InodeRef inode = table_.acquire(ino);
   Status allowed = created.existed ? check_open(created.opened.attr, options) : Status();
@@ -105,7 +109,8 @@ Result<OpenedFile> ClientImpl::create_unnamed(const Caller& who, Ino parent, uin
                                               const OpenOptions& options) {
   TRY(may_write());
   const uint64_t before = committer_.changes().now();
-  TRY_ASSIGN(meta::Opened created, metadata().create_unnamed(request(who), parent, mode, owner_flags(options)));
+  TRY_ASSIGN(meta::Opened created,
+             metadata().create_unnamed(request(who), parent, mode, owner_flags(options)));
   InodeRef inode = table_.acquire(created.attr.ino);
   if (committer_.changes().since(created.attr.ino, before)) TRY(known_inode(created.attr.ino));
   OpenOptions effective = options;
@@ -118,7 +123,8 @@ Status ClientImpl::release(HandleId handle) {
   if (!file) return Error(EBADF);
   InodeState& inode = *file->inode;
   if (handle_locks_used_) metadata().release_handle_locks(system_request(), inode.ino, handle);
-  metadata().release(system_request(), inode.ino, owner_flags(file->options))
+  metadata()
+      .release(system_request(), inode.ino, owner_flags(file->options))
       .ignore("the program is past caring; the session's end drops what is left");
   bool last = false;
   {
@@ -129,7 +135,8 @@ Status ClientImpl::release(HandleId handle) {
   return {};
 }
 
-// A list ends only with its inode: no name, no handle, no trash entry. The owner says whether that is so.
+// A list ends only with its inode: no name, no handle, no trash entry. The owner says whether that
+// is so.
 void ClientImpl::drop_if_gone(InodeState& inode) {
   {
     MutexLock lock(inode.latch);

@@ -7,14 +7,16 @@
 
 namespace shoal::client {
 
-// Fetches the page of extents that begins at `from`. What a commit overtook is not kept: the caller plans anew.
+// Fetches the page of extents that begins at `from`. What a commit overtook is not kept: the caller
+// plans anew.
 Status ClientImpl::fetch_extents(InodeState& inode, uint64_t from) {
   uint64_t commits = 0;
   {
     MutexLock lock(inode.latch);
     commits = inode.commits;
   }
-  TRY_ASSIGN(meta::ExtentPage page, metadata().extents(system_request(), inode.ino, from, kPageEntriesMax));
+  TRY_ASSIGN(meta::ExtentPage page,
+             metadata().extents(system_request(), inode.ino, from, kPageEntriesMax));
   MutexLock lock(inode.latch);
   if (inode.commits != commits) return {};
   if (page.data_version != inode.base_version && inode.list.empty() && !inode.committing) {
@@ -69,14 +71,15 @@ Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes i
     const Status status = execute(plan, *file, into);
     if (status.ok()) return plan.bytes;
     if (status.error().is(ENOENT) && !fetched_again) {
-      // The segment was freed after the plan was made (repacked, overwritten): the owner knows where the bytes are now.
+      // The segment was freed after the plan was made (repacked, overwritten): the owner knows
+      // where the bytes are now.
       fetched_again = true;
       MutexLock lock(inode.latch);
       inode.extents.clear();
       continue;
     }
-    log(LogLevel::kError, "volume {}: inode {} bytes {}+{} cannot be read: {}", volume_.name, inode.ino, offset,
-        plan.bytes, status.error().to_string());
+    log(LogLevel::kError, "volume {}: inode {} bytes {}+{} cannot be read: {}", volume_.name,
+        inode.ino, offset, plan.bytes, status.error().to_string());
     return Error(EIO, status.error().message());
   }
 }
@@ -102,8 +105,12 @@ Result<uint64_t> ClientImpl::seek(HandleId handle, uint64_t offset, bool data) {
   }
 }
 
-Result<uint64_t> ClientImpl::seek_data(HandleId handle, uint64_t offset) { return seek(handle, offset, true); }
-Result<uint64_t> ClientImpl::seek_hole(HandleId handle, uint64_t offset) { return seek(handle, offset, false); }
+Result<uint64_t> ClientImpl::seek_data(HandleId handle, uint64_t offset) {
+  return seek(handle, offset, true);
+}
+Result<uint64_t> ClientImpl::seek_hole(HandleId handle, uint64_t offset) {
+  return seek(handle, offset, false);
+}
 
 Result<std::vector<format::Extent>> ClientImpl::extents_of(const Caller& who, Ino ino) {
   if (const InodeRef inode = table_.find(ino)) TRY(committer_.commit(*inode));

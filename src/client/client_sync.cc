@@ -1,4 +1,5 @@
-// fsync, flush, and what must be as durable as fsync makes it before something else happens (rename, O_SYNC).
+// fsync, flush, and what must be as durable as fsync makes it before something else happens
+// (rename, O_SYNC).
 #include "client/client_impl.h"
 
 namespace shoal::client {
@@ -58,7 +59,8 @@ Status ClientImpl::flush(HandleId handle, uint64_t lock_owner) {
   if (!file) return Error(EBADF);
   const Status journaled = committer_.journal(*file->inode);
   if (!journaled.ok()) committer_.fail(*file->inode, journaled.error());
-  if (posix_locks_used_) metadata().release_posix_locks(system_request(), file->inode->ino, lock_owner);
+  if (posix_locks_used_)
+    metadata().release_posix_locks(system_request(), file->inode->ino, lock_owner);
   return hear_errors(*file);
 }
 

@@ -63,7 +63,8 @@ TEST_F(ClientSync, class_object_waits_for_commit_store_and_engine_in_this_order)
   ASSERT_TRUE(world.write(file, 0, "one").ok());
   world.record();
   ASSERT_TRUE(world.client->fsync(file, false).ok());
-  EXPECT_EQ(world.events, (std::vector<std::string>{"sync_staging", "commit_data", "store_inode", "sync_engine"}));
+  EXPECT_EQ(world.events, (std::vector<std::string>{"sync_staging", "commit_data", "store_inode",
+                                                    "sync_engine"}));
 }
 
 TEST_F(ClientSync, the_nearest_ancestor_with_a_setting_decides_the_class) {
@@ -79,7 +80,10 @@ TEST_F(ClientSync, the_nearest_ancestor_with_a_setting_decides_the_class) {
     return world.staging.stores - before;
   };
   auto set = [&](Ino ino, std::string_view value) {
-    world.client->setxattr(world.who, ino, kDurabilityXattr, value, meta::Metadata::XattrMode::kEither, false).value();
+    world.client
+        ->setxattr(world.who, ino, kDurabilityXattr, value, meta::Metadata::XattrMode::kEither,
+                   false)
+        .value();
   };
   EXPECT_EQ(stores_for_fsync(), 0u);
   set(above, "object");
@@ -108,7 +112,9 @@ TEST_F(ClientSync, rename_over_a_file_commits_the_new_bytes_first) {
   const HandleId file = world.create("new");
   ASSERT_TRUE(world.write(file, 0, "bytes").ok());
   world.record();
-  ASSERT_TRUE(world.client->rename(world.who, kRootIno, "new", kRootIno, "old", meta::RenameMode::kReplace).ok());
+  ASSERT_TRUE(
+      world.client->rename(world.who, kRootIno, "new", kRootIno, "old", meta::RenameMode::kReplace)
+          .ok());
   EXPECT_EQ(world.events, (std::vector<std::string>{"sync_staging", "commit_data", "rename"}));
   world.client->fsync_dir(kRootIno).value();
   world.cut_power();
@@ -118,14 +124,18 @@ TEST_F(ClientSync, rename_over_a_file_commits_the_new_bytes_first) {
 TEST_F(ClientSync, rename_over_in_a_folder_of_class_object_stores_the_new_bytes_first) {
   World world;
   const Ino folder = world.client->mkdir(world.who, kRootIno, "d", 0755)->ino;
-  world.client->setxattr(world.who, folder, kDurabilityXattr, "object", meta::Metadata::XattrMode::kEither, false)
+  world.client
+      ->setxattr(world.who, folder, kDurabilityXattr, "object", meta::Metadata::XattrMode::kEither,
+                 false)
       .value();
   const OpenOptions both{.read = true, .write = true};
   world.close(world.client->create(world.who, folder, "old", 0644, both, true)->handle);
   const HandleId file = world.create("new");
   ASSERT_TRUE(world.write(file, 0, "bytes").ok());
   world.record();
-  ASSERT_TRUE(world.client->rename(world.who, kRootIno, "new", folder, "old", meta::RenameMode::kReplace).ok());
+  ASSERT_TRUE(
+      world.client->rename(world.who, kRootIno, "new", folder, "old", meta::RenameMode::kReplace)
+          .ok());
   EXPECT_LT(world.when("commit_data"), world.when("store_inode"));
   EXPECT_LT(world.when("store_inode"), world.when("sync_engine"));
   EXPECT_LT(world.when("sync_engine"), world.when("rename"));
@@ -137,9 +147,13 @@ TEST_F(ClientSync, exchange_commits_both_and_a_rename_to_a_free_name_none) {
   ASSERT_TRUE(world.write(a, 0, "a").ok());
   ASSERT_TRUE(world.write(b, 0, "b").ok());
   world.record();
-  ASSERT_TRUE(world.client->rename(world.who, kRootIno, "a", kRootIno, "free", meta::RenameMode::kReplace).ok());
+  ASSERT_TRUE(
+      world.client->rename(world.who, kRootIno, "a", kRootIno, "free", meta::RenameMode::kReplace)
+          .ok());
   EXPECT_EQ(world.events, (std::vector<std::string>{"rename"}));
-  ASSERT_TRUE(world.client->rename(world.who, kRootIno, "free", kRootIno, "b", meta::RenameMode::kExchange).ok());
+  ASSERT_TRUE(
+      world.client->rename(world.who, kRootIno, "free", kRootIno, "b", meta::RenameMode::kExchange)
+          .ok());
   EXPECT_EQ(world.client->status().uncommitted_operations, 0u);
   EXPECT_EQ(world.events.back(), "rename");
   EXPECT_EQ(world.content("b"), "a");
@@ -363,7 +377,8 @@ TEST_F(ClientSync, closing_any_descriptor_drops_the_owners_locks) {
   ASSERT_TRUE(world.client->lock_set(world.who, world.ino("f"), lock).ok());
   world.client->flush(file, 77).value();
   world.client->release(file).value();
-  EXPECT_EQ(world.events, (std::vector<std::string>{"release_posix_locks 77", "release_handle_locks"}));
+  EXPECT_EQ(world.events,
+            (std::vector<std::string>{"release_posix_locks 77", "release_handle_locks"}));
 }
 
 TEST_F(ClientSync, a_read_only_mount_changes_nothing) {
@@ -375,7 +390,8 @@ TEST_F(ClientSync, a_read_only_mount_changes_nothing) {
   world.start();
   EXPECT_EQ(world.client->open(world.who, ino, {.write = true}).code(), EROFS);
   EXPECT_EQ(world.client->open(world.who, ino, {.read = true, .truncate = true}).code(), EROFS);
-  EXPECT_EQ(world.client->create(world.who, kRootIno, "g", 0644, {.write = true}, false).code(), EROFS);
+  EXPECT_EQ(world.client->create(world.who, kRootIno, "g", 0644, {.write = true}, false).code(),
+            EROFS);
   EXPECT_EQ(world.client->setattr(world.who, ino, {.size = 1}).code(), EROFS);
   EXPECT_EQ(world.client->unlink(world.who, kRootIno, "f").code(), EROFS);
   EXPECT_TRUE(world.client->open(world.who, ino, {.read = true}).ok());

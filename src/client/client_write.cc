@@ -1,4 +1,5 @@
-// Changing data: write, truncate, fallocate, copy_range, set-times on an inode with uncommitted operations.
+// Changing data: write, truncate, fallocate, copy_range, set-times on an inode with uncommitted
+// operations.
 #include <algorithm>
 
 #include "base/log.h"
@@ -8,12 +9,13 @@ namespace shoal::client {
 namespace {
 
 constexpr uint32_t kSetUid = 04000, kSetGid = 02000;
-constexpr size_t kCopyOutsideLatch = 64 << 10;  // smaller writes are copied under the latch, into a shared chunk
+constexpr size_t kCopyOutsideLatch =
+    64 << 10;  // smaller writes are copied under the latch, into a shared chunk
 
 }  // namespace
 
-// SUID and SGID go when the kernel asks (the writer lacks CAP_FSETID); the capability goes with any change of the
-// data. True when something was removed.
+// SUID and SGID go when the kernel asks (the writer lacks CAP_FSETID); the capability goes with any
+// change of the data. True when something was removed.
 Result<bool> ClientImpl::kill_privileges(InodeState& inode, bool asked) {
   {
     MutexLock lock(inode.latch);
@@ -79,7 +81,8 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
       return error(EFBIG, "inode {}: files are at most {} bytes", inode.ino, kFileBytesMax);
     }
     Operation* last = inode.list.empty() ? nullptr : &inode.list.back();
-    const bool merges = last != nullptr && last->is_data() && !last->sealed && last->offset + last->length == offset &&
+    const bool merges = last != nullptr && last->is_data() && !last->sealed &&
+                        last->offset + last->length == offset &&
                         last->length + bytes.size() <= kRecordBytesMax;
     Operation& operation = merges ? *last : new_operation(inode, format::RecordKind::kData);
     if (!merges) operation.offset = offset;
@@ -104,8 +107,8 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
   return journaled;
 }
 
-Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle, uint64_t offset, ByteView bytes,
-                                          bool kill) {
+Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle, uint64_t offset,
+                                          ByteView bytes, bool kill) {
   const OpenFilePtr file = handles_.find(handle);
   if (!file || !file->options.write) return Error(EBADF);
   Written written;
@@ -135,8 +138,8 @@ Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle
   return written;
 }
 
-Status ClientImpl::list_operation(InodeState& inode, format::RecordKind kind, uint16_t flags, uint64_t offset,
-                                  uint64_t length) {
+Status ClientImpl::list_operation(InodeState& inode, format::RecordKind kind, uint16_t flags,
+                                  uint64_t offset, uint64_t length) {
   TRY(committer_.take_room(0));
   {
     MutexLock lock(inode.latch);
@@ -150,7 +153,8 @@ Status ClientImpl::list_operation(InodeState& inode, format::RecordKind kind, ui
       inode.size = offset;
     } else {
       inode.overlay.lay_hole(operation.id, offset, offset + length);
-      const bool extends = kind == format::RecordKind::kZero && (flags & format::kRecordKeepSize) == 0;
+      const bool extends =
+          kind == format::RecordKind::kZero && (flags & format::kRecordKeepSize) == 0;
       if (extends) inode.size = std::max(inode.size, offset + length);
     }
     inode.allocated.reset();
@@ -164,7 +168,8 @@ Status ClientImpl::truncate(InodeState& inode, uint64_t size) {
   return list_operation(inode, format::RecordKind::kTruncate, 0, size, 0);
 }
 
-// Set-times behind uncommitted operations: their commit would overwrite what the owner was told directly.
+// Set-times behind uncommitted operations: their commit would overwrite what the owner was told
+// directly.
 Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
   {
     MutexLock lock(inode.latch);
@@ -178,7 +183,8 @@ Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
     }
     operation.mtime = inode.mtime;
     inode.ctime = now;
-    // The record has no field for the moment of the call, which becomes the ctime; these two are otherwise unused.
+    // The record has no field for the moment of the call, which becomes the ctime; these two are
+    // otherwise unused.
     operation.offset = static_cast<uint64_t>(now.seconds);
     operation.length = now.nanoseconds;
   }
@@ -187,8 +193,8 @@ Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
   return journaled;
 }
 
-Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, FallocateMode mode, uint64_t offset,
-                                   uint64_t length) {
+Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, FallocateMode mode,
+                                   uint64_t offset, uint64_t length) {
   const OpenFilePtr file = handles_.find(handle);
   if (!file || !file->options.write) return Error(EBADF);
   InodeState& inode = *file->inode;
@@ -201,7 +207,8 @@ Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, Fallocate
   TRY_ASSIGN(const bool killed, kill_privileges(inode, who.uid != 0));
   switch (mode.kind) {
     case FallocateMode::Kind::kAllocate: {
-      // Holes cost nothing here and space is counted when written, so all there is to promise is that it is there now.
+      // Holes cost nothing here and space is counted when written, so all there is to promise is
+      // that it is there now.
       TRY(take_space(length));
       space_.give_back(length);
       uint64_t size = 0;
@@ -216,19 +223,21 @@ Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, Fallocate
       TRY(list_operation(inode, format::RecordKind::kPunch, 0, offset, length));
       break;
     case FallocateMode::Kind::kZero:
-      TRY(list_operation(inode, format::RecordKind::kZero, mode.keep_size ? format::kRecordKeepSize : uint16_t{0},
-                         offset, length));
+      TRY(list_operation(inode, format::RecordKind::kZero,
+                         mode.keep_size ? format::kRecordKeepSize : uint16_t{0}, offset, length));
       break;
   }
   if (file->options.sync) TRY(sync_inode(inode));
   return killed;
 }
 
-Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from, uint64_t from_offset, HandleId to,
+Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
+                                               uint64_t from_offset, HandleId to,
                                                uint64_t to_offset, uint64_t length) {
   const OpenFilePtr source = handles_.find(from);
   const OpenFilePtr target = handles_.find(to);
-  if (!source || !source->options.read || !target || !target->options.write || target->options.append) {
+  if (!source || !source->options.read || !target || !target->options.write ||
+      target->options.append) {
     return Error(EBADF);
   }
   Written written;
@@ -243,12 +252,13 @@ Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
   length = std::min(length, source_size - from_offset);
   if (to_offset > kFileBytesMax || length > kFileBytesMax - to_offset) return Error(EFBIG);
   InodeState& inode = *target->inode;
-  if (source->inode->ino == inode.ino && from_offset < to_offset + length && to_offset < from_offset + length) {
+  if (source->inode->ino == inode.ino && from_offset < to_offset + length &&
+      to_offset < from_offset + length) {
     return Error(EINVAL);
   }
   TRY_ASSIGN(written.killed_privileges, kill_privileges(inode, who.uid != 0));
-  TRY_ASSIGN(const Attr attr, metadata().copy_range(request(who), source->inode->ino, from_offset, inode.ino,
-                                                    to_offset, length));
+  TRY_ASSIGN(const Attr attr, metadata().copy_range(request(who), source->inode->ino, from_offset,
+                                                    inode.ino, to_offset, length));
   {
     MutexLock lock(inode.latch);
     seen_.changed_by_us(inode.ino, inode.base_version, attr.data_version);

@@ -40,7 +40,8 @@ TEST(ClientWrite, bytes_are_the_same_buffered_journaled_durable_and_committed) {
 TEST(ClientWrite, contiguous_writes_become_one_record_of_at_most_a_mebibyte) {
   World world;
   const HandleId file = world.create("f");
-  for (uint64_t at = 0; at < 3 << 20; at += 4096) ASSERT_TRUE(world.write(file, at, pattern(4096)).ok());
+  for (uint64_t at = 0; at < 3 << 20; at += 4096)
+    ASSERT_TRUE(world.write(file, at, pattern(4096)).ok());
   EXPECT_EQ(world.staging.appends, 3u);
   world.pump();
   EXPECT_EQ(world.staging.appends, 3u);
@@ -125,7 +126,8 @@ TEST(ClientWrite, writers_wait_for_the_journal_when_the_buffers_are_full) {
   EXPECT_GE(world.staging.syncs, 8u);
   world.staging.fail_syncs = world.staging.fail_appends = 1 << 20;
   Status status;
-  for (uint64_t i = 0; i < 10 && status.ok(); ++i) status = world.write(file, i * 8192, pattern(8000));
+  for (uint64_t i = 0; i < 10 && status.ok(); ++i)
+    status = world.write(file, i * 8192, pattern(8000));
   EXPECT_EQ(status.code(), EIO);
   world.staging.fail_syncs = world.staging.fail_appends = 0;
 }
@@ -134,10 +136,14 @@ TEST(ClientWrite, truncate_punch_zero_and_set_times_are_journaled_before_they_re
   World world;
   const HandleId file = world.create("f");
   ASSERT_TRUE(world.write(file, 0, pattern(10'000)).ok());
-  ASSERT_TRUE(world.client->setattr(world.who, world.ino("f"), {.size = 5000, .handle = file}).ok());
+  ASSERT_TRUE(
+      world.client->setattr(world.who, world.ino("f"), {.size = 5000, .handle = file}).ok());
   EXPECT_EQ(world.staging.appends, 2u);
-  ASSERT_TRUE(world.client->fallocate(world.who, file, {FallocateMode::Kind::kPunch, true}, 100, 100).ok());
-  ASSERT_TRUE(world.client->fallocate(world.who, file, {FallocateMode::Kind::kZero, false}, 4900, 300).ok());
+  ASSERT_TRUE(
+      world.client->fallocate(world.who, file, {FallocateMode::Kind::kPunch, true}, 100, 100).ok());
+  ASSERT_TRUE(
+      world.client->fallocate(world.who, file, {FallocateMode::Kind::kZero, false}, 4900, 300)
+          .ok());
   SetAttrRequest times;
   times.attr.mtime = meta::SetAttr::SetTime{false, {-5, 7}};
   ASSERT_TRUE(world.client->setattr(world.who, world.ino("f"), times).ok());
@@ -201,7 +207,9 @@ TEST(ClientWrite, holes_cost_no_blocks_and_are_found) {
   // Over what is committed: half replaced, half punched.
   ASSERT_TRUE(world.write(file, (1 << 20) - 2048, pattern(4096)).ok());
   EXPECT_EQ(world.stat("f").allocated, 4096u + 2048u);
-  ASSERT_TRUE(world.client->fallocate(world.who, file, {FallocateMode::Kind::kPunch, true}, 1 << 20, 4096).ok());
+  ASSERT_TRUE(
+      world.client->fallocate(world.who, file, {FallocateMode::Kind::kPunch, true}, 1 << 20, 4096)
+          .ok());
   EXPECT_EQ(world.stat("f").allocated, 2048u);
   EXPECT_EQ(world.client->seek_hole(file, (1 << 20) - 2048).value(), 1u << 20);
   world.pump();
@@ -215,13 +223,16 @@ TEST(ClientWrite, a_file_written_in_8192_random_pieces_reads_back) {
   for (uint32_t i = 0; i < 8192; ++i) order[i] = i;
   std::shuffle(order.begin(), order.end(), std::mt19937(7));
   for (const uint32_t block : order) {
-    ASSERT_TRUE(world.write(file, uint64_t{block} * 4096, std::string(4096, static_cast<char>(block % 251))).ok());
+    ASSERT_TRUE(
+        world.write(file, uint64_t{block} * 4096, std::string(4096, static_cast<char>(block % 251)))
+            .ok());
   }
   world.pump();
   for (uint32_t block = 0; block < 8192; block += 256) {
     const std::string part = world.read(file, uint64_t{block} * 4096, 1 << 20);
     ASSERT_EQ(part.size(), 1u << 20);
-    for (uint32_t i = 0; i < 256; ++i) ASSERT_EQ(part[i * 4096 + 17], static_cast<char>((block + i) % 251));
+    for (uint32_t i = 0; i < 256; ++i)
+      ASSERT_EQ(part[i * 4096 + 17], static_cast<char>((block + i) % 251));
   }
   EXPECT_EQ(world.client->status().uncommitted_operations, 0u);
 }
@@ -230,8 +241,10 @@ TEST(ClientWrite, files_end_at_their_limit) {
   World world;
   const HandleId file = world.create("f");
   EXPECT_EQ(world.write(file, kFileBytesMax, "x").code(), EFBIG);
-  EXPECT_EQ(world.client->write(world.who, file, kFileBytesMax - 1, as_bytes("xyz"), false)->bytes, 1u);
-  EXPECT_EQ(world.client->setattr(world.who, world.ino("f"), {.size = kFileBytesMax + 1}).code(), EFBIG);
+  EXPECT_EQ(world.client->write(world.who, file, kFileBytesMax - 1, as_bytes("xyz"), false)->bytes,
+            1u);
+  EXPECT_EQ(world.client->setattr(world.who, world.ino("f"), {.size = kFileBytesMax + 1}).code(),
+            EFBIG);
 }
 
 TEST(ClientWrite, privileges_are_killed_once_and_again_after_a_chmod) {
@@ -250,8 +263,10 @@ TEST(ClientWrite, privileges_are_killed_once_and_again_after_a_chmod) {
   }
   // A writer that may keep SUID still loses the capability.
   ASSERT_TRUE(world.client->setattr(world.who, world.ino("f"), suid).ok());
-  ASSERT_TRUE(world.client->setxattr(world.who, world.ino("f"), "security.capability", "c",
-                                     meta::Metadata::XattrMode::kEither, false).ok());
+  ASSERT_TRUE(world.client
+                  ->setxattr(world.who, world.ino("f"), "security.capability", "c",
+                             meta::Metadata::XattrMode::kEither, false)
+                  .ok());
   EXPECT_TRUE(world.client->write(world.who, file, 0, as_bytes("x"), false)->killed_privileges);
   EXPECT_EQ(world.stat("f").mode & 07777u, 04755u);
   EXPECT_FALSE(world.stat("f").has_capability);
@@ -267,9 +282,12 @@ TEST(ClientWrite, immutable_and_append_only_files_refuse) {
   EXPECT_EQ(world.client->open(world.who, ino, {.write = true}).code(), EPERM);
   EXPECT_EQ(world.client->open(world.who, ino, {.read = true, .truncate = true}).code(), EPERM);
   EXPECT_EQ(world.client->setattr(world.who, ino, {.size = 0}).code(), EPERM);
-  const HandleId append = world.client->open(world.who, ino, {.write = true, .append = true})->handle;
+  const HandleId append =
+      world.client->open(world.who, ino, {.write = true, .append = true})->handle;
   EXPECT_TRUE(world.write(append, 0, "x").ok());
-  EXPECT_EQ(world.client->fallocate(world.who, append, {FallocateMode::Kind::kPunch, true}, 0, 1).code(), EPERM);
+  EXPECT_EQ(
+      world.client->fallocate(world.who, append, {FallocateMode::Kind::kPunch, true}, 0, 1).code(),
+      EPERM);
   flags.attr.flags = format::kFlagImmutable;
   ASSERT_TRUE(world.client->setattr(world.who, ino, flags).ok());
   EXPECT_EQ(world.client->open(world.who, ino, {.write = true, .append = true}).code(), EPERM);
@@ -297,7 +315,8 @@ TEST(ClientWrite, fallocate_extends_the_size_and_asks_for_the_space) {
   World world;
   world.metadata.capacity_bytes = 100'000;
   const HandleId file = world.create("f");
-  const FallocateMode allocate{FallocateMode::Kind::kAllocate, false}, keep{FallocateMode::Kind::kAllocate, true};
+  const FallocateMode allocate{FallocateMode::Kind::kAllocate, false},
+      keep{FallocateMode::Kind::kAllocate, true};
   EXPECT_EQ(world.client->fallocate(world.who, file, allocate, 0, 200'000).code(), ENOSPC);
   EXPECT_TRUE(world.client->fallocate(world.who, file, keep, 0, 50'000).ok());
   EXPECT_EQ(world.stat("f").size, 0u);

@@ -33,8 +33,8 @@ struct Committer::Background {
   }
 };
 
-Committer::Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table, SpacePool& space,
-                     SeenVersions& seen)
+Committer::Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
+                     SpacePool& space, SeenVersions& seen)
     : seams_(seams),
       buffer_bytes_max_(options.buffer_bytes_max),
       end_process_(options.end_process),
@@ -45,10 +45,12 @@ Committer::Committer(const Client::Seams& seams, const ClientOptions& options, I
   auto every = [&](std::chrono::milliseconds period, std::function<void()> body) {
     timers_.push_back(std::make_unique<Periodic>(seams_.executor, period, std::move(body)));
   };
-  every(options.commit_interval, [this] { commit_everything().ignore("logged, noted at the inodes, tried again"); });
+  every(options.commit_interval,
+        [this] { commit_everything().ignore("logged, noted at the inodes, tried again"); });
   // While journaling waits for room in staging, commits must go on: they make the room.
   every(options.commit_interval, [this] {
-    if (journal_running_) run_shared(committing_, &Committer::commit_all).ignore("logged, tried again");
+    if (journal_running_)
+      run_shared(committing_, &Committer::commit_all).ignore("logged, tried again");
   });
   every(options.engine_sync_interval, [this] {
     if (seams_.metadata.committed_stamp() != seams_.metadata.synced_stamp()) sync_engine();
@@ -72,7 +74,8 @@ void Committer::commit_soon() {
 
 Status Committer::run_shared(Shared& shared, Status (Committer::*run)()) {
   MutexLock lock(shared.mutex);
-  const uint64_t mine = shared.started + 1;  // a run under way may have passed what the caller means
+  const uint64_t mine =
+      shared.started + 1;  // a run under way may have passed what the caller means
   while (shared.finished < mine) {
     if (shared.running) {
       shared.finished_one.wait(shared.mutex);
@@ -203,9 +206,11 @@ Status Committer::journal_turn(InodeState& inode, uint64_t target) {
     wanted.mtime = operation.mtime;
     wanted.atime = operation.atime;
     bytes.clear();
-    for (const ChunkPtr& chunk : operation.chunks) bytes.push_back({chunk->bytes.get(), chunk->size});
+    for (const ChunkPtr& chunk : operation.chunks)
+      bytes.push_back({chunk->bytes.get(), chunk->size});
 
-    inode.latch.unlock();  // the operation stays: only durable ones leave the list, and drop() waits for the turn
+    inode.latch.unlock();  // the operation stays: only durable ones leave the list, and drop()
+                           // waits for the turn
     Result<data::Journaled> placed = seams_.staging.append(wanted, bytes);
     inode.latch.lock();
     if (!placed.ok()) return placed.error().in(fmt::format("journaling inode {}", inode.ino));
@@ -238,9 +243,11 @@ void Committer::take_back_lost() {
   MutexLock one_at_a_time(taking_back_);  // over I/O, as whoever waits here waits for just that
   const std::vector<uint64_t> lost = seams_.staging.lost_positions();
   if (lost.empty()) return;
-  log(LogLevel::kError, "{} journaled data operations were not made durable, journaling them anew", lost.size());
+  log(LogLevel::kError, "{} journaled data operations were not made durable, journaling them anew",
+      lost.size());
   for (const InodeRef& inode : table_.dirty()) take_back_lost(*inode, lost);
-  for (const uint64_t position : lost) seams_.staging.forget_lost(position);  // those left belong to no list any more
+  for (const uint64_t position : lost)
+    seams_.staging.forget_lost(position);  // those left belong to no list any more
 }
 
 void Committer::take_back_lost(InodeState& inode, const std::vector<uint64_t>& lost) {
@@ -286,7 +293,8 @@ Status Committer::make_durable(InodeState& inode) {
       status = seams_.staging.sync();
       if (note_durable(inode, target)) return {};
       if (status.ok()) continue;  // another thread journaled them anew meanwhile
-      log(LogLevel::kError, "syncing the journal for inode {} failed: {}", inode.ino, status.error().to_string());
+      log(LogLevel::kError, "syncing the journal for inode {} failed: {}", inode.ino,
+          status.error().to_string());
       take_back_lost();
     }
     if (++failures < 2) continue;
@@ -324,8 +332,8 @@ Status Committer::sync_all(const std::vector<InodeRef>& inodes) {
 
 // --- commit ---
 
-// Adds the durable operations up to `target`, as many as the batch takes, and takes the inode's committing turn if
-// there are any. True when there are more than fitted.
+// Adds the durable operations up to `target`, as many as the batch takes, and takes the inode's
+// committing turn if there are any. True when there are more than fitted.
 bool Committer::collect(InodeState& inode, Batch& batch, uint64_t target) {
   const uint64_t first = inode.list.first_id();
   const uint64_t end = std::min(target + 1, inode.next_not_durable);
@@ -333,7 +341,8 @@ bool Committer::collect(InodeState& inode, Batch& batch, uint64_t target) {
   const uint64_t count = std::min<uint64_t>(end - first, kPageEntriesMax - batch.records.size());
   if (count > 0) {
     inode.committing = true;
-    for (uint64_t id = first; id < first + count; ++id) batch.records.push_back(inode.list.at(id).place.record);
+    for (uint64_t id = first; id < first + count; ++id)
+      batch.records.push_back(inode.list.at(id).place.record);
     batch.slices.push_back({table_.again(inode), count});
   }
   return count < end - first;
@@ -344,7 +353,8 @@ Status Committer::send(Batch batch) {
   meta::Request request;
   request.session = seams_.session;
   request.caller.kernel_checked = true;
-  const Result<meta::CommitReply> reply = seams_.metadata.commit_data(request, seams_.store_number, batch.records);
+  const Result<meta::CommitReply> reply =
+      seams_.metadata.commit_data(request, seams_.store_number, batch.records);
   if (!reply.ok() || reply->outcomes.size() != batch.records.size()) {
     for (Slice& slice : batch.slices) {
       MutexLock lock(slice.inode->latch);
@@ -352,9 +362,11 @@ Status Committer::send(Batch batch) {
       slice.inode->turn_over.notify_all();
     }
     if (reply.ok()) {
-      return error(EIO, "commit of {} records: {} outcomes", batch.records.size(), reply->outcomes.size());
+      return error(EIO, "commit of {} records: {} outcomes", batch.records.size(),
+                   reply->outcomes.size());
     }
-    log(LogLevel::kError, "committing {} data operations failed: {}", batch.records.size(), reply.error().to_string());
+    log(LogLevel::kError, "committing {} data operations failed: {}", batch.records.size(),
+        reply.error().to_string());
     return reply.error();
   }
   size_t outcome = 0, commit = 0;
@@ -410,10 +422,13 @@ void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const met
   space_.give_back(reserved - added);
   if (attr != nullptr) seen_.changed_by_us(inode.ino, before, attr->data_version);
   for (const auto& operation : done) {
-    seams_.staging.committed(operation->place, gone || conflict || attr == nullptr ? 0 : attr->data_version);
+    seams_.staging.committed(operation->place,
+                             gone || conflict || attr == nullptr ? 0 : attr->data_version);
   }
   if (conflict) {
-    fail(inode, error(EIO, "inode {}: the owner refused data operations as not following what it has", inode.ino));
+    fail(inode,
+         error(EIO, "inode {}: the owner refused data operations as not following what it has",
+               inode.ino));
   }
   if (gone || conflict) drop(inode);  // what follows a refused operation would be refused too
   leave_dirty(inode);
@@ -442,7 +457,8 @@ Status Committer::commit(InodeState& inode) {
       MutexLock lock(inode.latch);
       while (inode.committing) inode.turn_over.wait(inode.latch);
       if (inode.list.first_id() > target) {
-        if (inode.errors != errors) return error(EIO, "inode {}: data operations were lost", inode.ino);
+        if (inode.errors != errors)
+          return error(EIO, "inode {}: data operations were lost", inode.ino);
         return {};
       }
       collect(inode, batch, target);
@@ -462,7 +478,8 @@ void Committer::drop(InodeState& inode) {
       done.push_back(inode.list.pop_front());
       const Operation& operation = *done.back();
       reserved += operation.reserved;
-      if (operation.is_data() && operation.id >= inode.next_not_durable) not_durable_bytes += operation.length;
+      if (operation.is_data() && operation.id >= inode.next_not_durable)
+        not_durable_bytes += operation.length;
     }
     inode.overlay.clear();
     inode.next_to_journal = inode.next_not_durable = inode.list.next_id();
@@ -506,7 +523,8 @@ void Committer::fail(InodeState& inode, const Error& error) {
 void Committer::sync_engine() {
   const Status synced = seams_.metadata.sync();
   if (!synced.ok()) {
-    log(LogLevel::kError, "the metadata engine cannot make its commits durable, ending: {}", synced.error().to_string());
+    log(LogLevel::kError, "the metadata engine cannot make its commits durable, ending: {}",
+        synced.error().to_string());
     if (!end_process_) std::abort();
     return end_process_();
   }

@@ -1,9 +1,10 @@
-// Committer: takes operations from the inodes' lists to the journal, to stable storage and to the owner, in list
-// order per inode (design §6.2), whoever asks: a full buffer, close, fsync, rename, or the timer.
+// Committer: takes operations from the inodes' lists to the journal, to stable storage and to the
+// owner, in list order per inode (design §6.2), whoever asks: a full buffer, close, fsync, rename,
+// or the timer.
 //
-// Journaling and committing an inode are two separate turns, each held by one thread at a time: a writer that waits
-// for room in staging must not stop the commits that make room. Nothing here holds a latch over a call to a seam.
-// Thread-safe.
+// Journaling and committing an inode are two separate turns, each held by one thread at a time: a
+// writer that waits for room in staging must not stop the commits that make room. Nothing here
+// holds a latch over a call to a seam. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -20,16 +21,17 @@ namespace shoal::client {
 
 class Committer {
  public:
-  static constexpr uint64_t kOperationsSoft = 1 << 16;  // uncommitted in the mount: beyond, commit sooner
-  static constexpr uint64_t kOperationsMax = 1 << 18;   // beyond, writers wait
+  static constexpr uint64_t kOperationsSoft =
+      1 << 16;  // uncommitted in the mount: beyond, commit sooner
+  static constexpr uint64_t kOperationsMax = 1 << 18;  // beyond, writers wait
 
-  Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table, SpacePool& space,
-            SeenVersions& seen);
+  Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
+            SpacePool& space, SeenVersions& seen);
   ~Committer();
   void stop();  // no task of it is running or will run on the executor afterwards; idempotent
 
-  // Room for `bytes` more of buffers; waits until journals are durable. They are given back when the operation that
-  // took them is durable or dropped, or by release_room.
+  // Room for `bytes` more of buffers; waits until journals are durable. They are given back when
+  // the operation that took them is durable or dropped, or by release_room.
   Status take_room(uint64_t bytes);
   void release_room(uint64_t bytes) { held_bytes_ -= bytes; }
   // An operation was added to the inode's list. With its latch held.
@@ -38,23 +40,26 @@ class Committer {
   // Each covers the operations in the list when it is called.
   Status journal(InodeState& inode);
   Status journal_full(InodeState& inode);  // … but the last one while more may be merged into it
-  Status make_durable(InodeState& inode);  // … journal, then one shared fdatasync; journals anew when that failed
-  Status commit(InodeState& inode);        // … make durable, then the owner has them
+  Status make_durable(
+      InodeState& inode);  // … journal, then one shared fdatasync; journals anew when that failed
+  Status commit(InodeState& inode);  // … make durable, then the owner has them
 
   // The same for every inode. Callers share the work. What failed is tried again by the next call.
   Status commit_everything();
   void commit_soon();  // … on the executor
 
-  void forget_everything();  // drops every list without a word to anybody: what is journaled is the next start's
+  void forget_everything();  // drops every list without a word to anybody: what is journaled is the
+                             // next start's
 
   // The inode is gone (no name, no handle): its list ends.
   void drop(InodeState& inode);
 
-  // Every open file of the inode hears of it once (errseq); those opened later too if nobody has by then.
+  // Every open file of the inode hears of it once (errseq); those opened later too if nobody has by
+  // then.
   void fail(InodeState& inode, const Error& error);
 
-  // Everything committed before is durable in the engine, and staging knows. A failure ends the process: nobody could
-  // say any more which of the acknowledged operations exist.
+  // Everything committed before is durable in the engine, and staging knows. A failure ends the
+  // process: nobody could say any more which of the acknowledged operations exist.
   void sync_engine();
 
   const Changes& changes() const { return changes_; }
@@ -89,8 +94,8 @@ class Committer {
   Status journal_turn(InodeState& inode, uint64_t target) REQUIRES(inode.latch);
   // True when operations up to `target` are durable; drops the bytes of those that became so.
   bool note_durable(InodeState& inode, uint64_t target);
-  // After a failed sync: takes what the failed journal lost, of whatever inode, and what follows it in the same list,
-  // back to buffered, to be journaled anew. Until then no sync can succeed.
+  // After a failed sync: takes what the failed journal lost, of whatever inode, and what follows it
+  // in the same list, back to buffered, to be journaled anew. Until then no sync can succeed.
   void take_back_lost();
   void take_back_lost(InodeState& inode, const std::vector<uint64_t>& lost);
   bool collect(InodeState& inode, Batch& batch, uint64_t target) REQUIRES(inode.latch);
@@ -111,7 +116,8 @@ class Committer {
   Shared journaling_;
   Shared committing_;
   std::atomic<bool> journal_running_ = false;
-  std::shared_ptr<Background> background_;  // shared with tasks that may outlive this object by one wake-up
+  std::shared_ptr<Background>
+      background_;  // shared with tasks that may outlive this object by one wake-up
   std::vector<std::unique_ptr<Periodic>> timers_;
 };
 

@@ -30,7 +30,8 @@ format::Durability DurabilityClasses::of_directory(Ino directory) {
       found = *value == "object" ? format::Durability::kObject : format::Durability::kLocal;
       break;
     }
-    if (value.ok()) log(LogLevel::kWarn, "directory {}: durability \"{}\" is not known, inheriting", at, *value);
+    if (value.ok())
+      log(LogLevel::kWarn, "directory {}: durability \"{}\" is not known, inheriting", at, *value);
     if (at == kRootIno) break;
     const Result<meta::Attr> attr = metadata_.getattr(request, at);
     if (!attr.ok()) break;  // removed meanwhile: the volume's class

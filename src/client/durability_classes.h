@@ -1,7 +1,9 @@
-// DurabilityClasses: what fsync waits for, per directory (design §6.2). The setting is the extended attribute
-// kDurabilityXattr of a directory ("local" or "object"); the nearest ancestor that has one decides, else the volume.
+// DurabilityClasses: what fsync waits for, per directory (design §6.2). The setting is the extended
+// attribute kDurabilityXattr of a directory ("local" or "object"); the nearest ancestor that has
+// one decides, else the volume.
 //
-// Answers are cached per directory; forget() when a setting or a directory's place changed. Thread-safe.
+// Answers are cached per directory; forget() when a setting or a directory's place changed.
+// Thread-safe.
 #pragma once
 
 #include <optional>
@@ -32,7 +34,8 @@ class DurabilityClasses {
   const SessionId session_;
   const format::Durability of_volume_;
   SharedMutex mutex_;
-  uint64_t forgotten_ GUARDED_BY(mutex_) = 0;  // counts forget(): an answer found across one is not kept
+  uint64_t forgotten_ GUARDED_BY(mutex_) =
+      0;  // counts forget(): an answer found across one is not kept
   std::unordered_map<Ino, format::Durability> cached_ GUARDED_BY(mutex_);
 };
 

@@ -5,12 +5,14 @@
 namespace shoal::client {
 
 size_t ExtentCache::Page::first_behind(uint64_t position) const {
-  const auto it = std::partition_point(extents.begin(), extents.end(),
-                                       [&](const format::Extent& extent) { return extent.end() <= position; });
+  const auto it =
+      std::partition_point(extents.begin(), extents.end(),
+                           [&](const format::Extent& extent) { return extent.end() <= position; });
   return static_cast<size_t>(it - extents.begin());
 }
 
-void ExtentCache::put(Stamp version, uint64_t from, std::vector<format::Extent> extents, bool more) {
+void ExtentCache::put(Stamp version, uint64_t from, std::vector<format::Extent> extents,
+                      bool more) {
   if (version != version_ || pages_.size() >= kPagesMax || used_.load() > kExtentsMax) clear();
   version_ = version;
   auto page = std::make_shared<Page>();

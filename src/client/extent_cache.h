@@ -1,7 +1,8 @@
-// ExtentCache: the part of an inode's committed extents that this mount has fetched, all of one data version.
+// ExtentCache: the part of an inode's committed extents that this mount has fetched, all of one
+// data version.
 //
-// Pages are immutable and shared with reads in flight. Bounded per inode by kPagesMax and over all inodes by a
-// budget. Not thread-safe: lives under its inode's latch.
+// Pages are immutable and shared with reads in flight. Bounded per inode by kPagesMax and over all
+// inodes by a budget. Not thread-safe: lives under its inode's latch.
 #pragma once
 
 #include <atomic>
@@ -34,7 +35,8 @@ class ExtentCache {
   ExtentCache(const ExtentCache&) = delete;
   ExtentCache& operator=(const ExtentCache&) = delete;
 
-  // `extents`: those that end behind `from`, up to the end of the file unless `more`. Another version replaces all.
+  // `extents`: those that end behind `from`, up to the end of the file unless `more`. Another
+  // version replaces all.
   void put(Stamp version, uint64_t from, std::vector<format::Extent> extents, bool more);
   // The page that covers `position`; null: fetch it.
   PagePtr page_at(uint64_t position) const;

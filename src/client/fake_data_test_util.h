@@ -1,4 +1,5 @@
-// FakeStaging and FakeReader: a journal in memory that knows what is synced, and a reader of its slices.
+// FakeStaging and FakeReader: a journal in memory that knows what is synced, and a reader of its
+// slices.
 #pragma once
 
 #include <cstring>
@@ -9,7 +10,6 @@
 
 #include "client/client.h"
 #include "sys/mutex.h"
-
 
 namespace shoal::client {
 
@@ -25,7 +25,8 @@ class FakeStaging final : public data::Staging {
 
   void lose_unsynced() {
     MutexLock lock(mutex_);
-    std::erase_if(records_, [&](const auto& entry) REQUIRES(mutex_) { return entry.first > synced_; });
+    std::erase_if(records_,
+                  [&](const auto& entry) REQUIRES(mutex_) { return entry.first > synced_; });
     lost_.clear();
   }
   // What a start does: every record that may not be in the engine is offered again, by sequence.
@@ -53,9 +54,12 @@ class FakeStaging final : public data::Staging {
   Path folder() const override { return {}; }
   uint32_t number() const override { return 1; }
   SegmentId draw_segment_id() override { return {9, ++drawn_}; }
-  Result<data::ReplayReport> replay(meta::Metadata&, uint32_t) override { return data::ReplayReport{}; }
+  Result<data::ReplayReport> replay(meta::Metadata&, uint32_t) override {
+    return data::ReplayReport{};
+  }
 
-  Result<data::Journaled> append(const data::DataOperation& operation, std::span<const ByteView> bytes) override {
+  Result<data::Journaled> append(const data::DataOperation& operation,
+                                 std::span<const ByteView> bytes) override {
     before_append();
     MutexLock lock(mutex_);
     if (fail_appends > 0) {
@@ -147,7 +151,9 @@ class FakeStaging final : public data::Staging {
     std::memcpy(into.data(), it->second.data() + offset, into.size());
     return {};
   }
-  Result<std::vector<uint32_t>> frame_crcs(const SegmentId&, uint64_t) override { return std::vector<uint32_t>{}; }
+  Result<std::vector<uint32_t>> frame_crcs(const SegmentId&, uint64_t) override {
+    return std::vector<uint32_t>{};
+  }
   data::StagingStatus status() const override { return {}; }
   // Recycles: what is committed and synced is not replayed any more.
   void engine_synced(Stamp stamp) override {

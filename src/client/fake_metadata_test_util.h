@@ -1,5 +1,6 @@
-// FakeMetadata: an owner over plain maps, for tests of the client. Exact about what the client depends on: sequences
-// and base versions of data records, open counts, space grants, stamps, and what a power cut takes (lose_unsynced).
+// FakeMetadata: an owner over plain maps, for tests of the client. Exact about what the client
+// depends on: sequences and base versions of data records, open counts, space grants, stamps, and
+// what a power cut takes (lose_unsynced).
 #pragma once
 
 #include <functional>
@@ -30,7 +31,7 @@ class FakeMetadata final : public meta::Metadata {
   // --- for tests ---
   uint64_t capacity_bytes = 0;
   format::Durability durability = format::Durability::kLocal;
-  int fail_commits = 0;     // the next so many commit_data answer EIO
+  int fail_commits = 0;  // the next so many commit_data answer EIO
   int fail_syncs = 0;
   std::function<void(const std::string&)> trace = [](const std::string&) {};
   std::function<void()> before_commit = [] {};
@@ -62,9 +63,12 @@ class FakeMetadata final : public meta::Metadata {
   }
 
   // --- meta::Metadata ---
-  Result<SessionId> session_open(const std::string&, const std::string&) override { return SessionId{1}; }
+  Result<SessionId> session_open(const std::string&, const std::string&) override {
+    return SessionId{1};
+  }
   Status session_close(SessionId) override { return {}; }
-  Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&, uint64_t) override {
+  Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&,
+                              uint64_t) override {
     return 1u;
   }
 
@@ -80,24 +84,31 @@ class FakeMetadata final : public meta::Metadata {
     if (it == now_.nodes.end()) return Error(ENOENT);
     return it->second.attr;
   }
-  std::vector<Result<meta::Attr>> getattr_many(const meta::Request& request, const std::vector<Ino>& inos) override {
+  std::vector<Result<meta::Attr>> getattr_many(const meta::Request& request,
+                                               const std::vector<Ino>& inos) override {
     std::vector<Result<meta::Attr>> all;
     for (const Ino ino : inos) all.push_back(getattr(request, ino));
     return all;
   }
-  Result<meta::Attr> lookup_path(const meta::Request&, Ino, std::string_view) override { return Error(ENOSYS); }
-  Result<meta::Attr> mknod(const meta::Request&, Ino parent, std::string_view name, uint32_t mode, uint64_t) override {
+  Result<meta::Attr> lookup_path(const meta::Request&, Ino, std::string_view) override {
+    return Error(ENOSYS);
+  }
+  Result<meta::Attr> mknod(const meta::Request&, Ino parent, std::string_view name, uint32_t mode,
+                           uint64_t) override {
     MutexLock lock(mutex_);
     return make(parent, name, mode);
   }
-  Result<meta::Attr> mkdir(const meta::Request&, Ino parent, std::string_view name, uint32_t mode) override {
+  Result<meta::Attr> mkdir(const meta::Request&, Ino parent, std::string_view name,
+                           uint32_t mode) override {
     MutexLock lock(mutex_);
     return make(parent, name, 0040000 | mode);
   }
-  Result<meta::Attr> symlink(const meta::Request&, Ino, std::string_view, std::string_view) override {
+  Result<meta::Attr> symlink(const meta::Request&, Ino, std::string_view,
+                             std::string_view) override {
     return Error(ENOSYS);
   }
-  Result<meta::Attr> link(const meta::Request&, Ino ino, Ino parent, std::string_view name) override {
+  Result<meta::Attr> link(const meta::Request&, Ino ino, Ino parent,
+                          std::string_view name) override {
     MutexLock lock(mutex_);
     now_.names[{parent, std::string(name)}] = ino;
     Node& node = now_.nodes[ino];
@@ -105,8 +116,8 @@ class FakeMetadata final : public meta::Metadata {
     node.stamp = ++now_.stamp;
     return node.attr;
   }
-  Result<meta::Created> create(const meta::Request&, Ino parent, std::string_view name, uint32_t mode,
-                               meta::OpenFlags, bool exclusive) override {
+  Result<meta::Created> create(const meta::Request&, Ino parent, std::string_view name,
+                               uint32_t mode, meta::OpenFlags, bool exclusive) override {
     MutexLock lock(mutex_);
     meta::Created created;
     const auto it = now_.names.find({parent, std::string(name)});
@@ -119,10 +130,12 @@ class FakeMetadata final : public meta::Metadata {
     }
     return created;
   }
-  std::vector<Result<meta::Created>> create_many(const meta::Request&, Ino, const std::vector<CreateMany>&) override {
+  std::vector<Result<meta::Created>> create_many(const meta::Request&, Ino,
+                                                 const std::vector<CreateMany>&) override {
     return {};
   }
-  Result<meta::Opened> create_unnamed(const meta::Request&, Ino parent, uint32_t mode, meta::OpenFlags) override {
+  Result<meta::Opened> create_unnamed(const meta::Request&, Ino parent, uint32_t mode,
+                                      meta::OpenFlags) override {
     MutexLock lock(mutex_);
     const Ino ino = make(parent, "", 0100000 | mode).ino;
     now_.names.erase({parent, ""});
@@ -139,7 +152,9 @@ class FakeMetadata final : public meta::Metadata {
     ++now_.stamp;
     return lose_name(ino);
   }
-  Result<meta::Attr> rmdir(const meta::Request&, Ino, std::string_view) override { return Error(ENOSYS); }
+  Result<meta::Attr> rmdir(const meta::Request&, Ino, std::string_view) override {
+    return Error(ENOSYS);
+  }
   Result<Renamed> rename(const meta::Request&, Ino parent, std::string_view name, Ino new_parent,
                          std::string_view new_name, meta::RenameMode mode) override {
     MutexLock lock(mutex_);
@@ -198,7 +213,8 @@ class FakeMetadata final : public meta::Metadata {
                                 bool with_attributes) override {
     MutexLock lock(mutex_);
     meta::DirPage page;
-    for (auto it = now_.names.upper_bound({ino, std::string(after)}); it != now_.names.end(); ++it) {
+    for (auto it = now_.names.upper_bound({ino, std::string(after)}); it != now_.names.end();
+         ++it) {
       if (it->first.first != ino) break;
       if (page.entries.size() == limit) {
         page.more = true;
@@ -235,9 +251,11 @@ class FakeMetadata final : public meta::Metadata {
     if (it == now_.nodes[ino].xattrs.end()) return Error(ENODATA);
     return it->second;
   }
-  Result<std::vector<std::string>> listxattr(const meta::Request&, Ino) override { return std::vector<std::string>{}; }
-  Status setxattr(const meta::Request&, Ino ino, std::string_view name, std::string_view value, XattrMode,
-                  bool) override {
+  Result<std::vector<std::string>> listxattr(const meta::Request&, Ino) override {
+    return std::vector<std::string>{};
+  }
+  Status setxattr(const meta::Request&, Ino ino, std::string_view name, std::string_view value,
+                  XattrMode, bool) override {
     MutexLock lock(mutex_);
     now_.nodes[ino].xattrs[std::string(name)] = std::string(value);
     if (name == "security.capability") now_.nodes[ino].attr.has_capability = true;
@@ -250,7 +268,8 @@ class FakeMetadata final : public meta::Metadata {
     return {};
   }
 
-  Result<meta::ExtentPage> extents(const meta::Request&, Ino ino, uint64_t from, size_t limit) override {
+  Result<meta::ExtentPage> extents(const meta::Request&, Ino ino, uint64_t from,
+                                   size_t limit) override {
     MutexLock lock(mutex_);
     const auto it = now_.nodes.find(ino);
     if (it == now_.nodes.end()) return Error(ENOENT);
@@ -295,16 +314,21 @@ class FakeMetadata final : public meta::Metadata {
     }
     return reply;
   }
-  Status segment_stored(const meta::Request&, const SegmentId&, uint64_t, bool) override { return {}; }
+  Status segment_stored(const meta::Request&, const SegmentId&, uint64_t, bool) override {
+    return {};
+  }
   Status segment_discard(const meta::Request&, const SegmentId&) override { return {}; }
-  Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t) override { return std::vector<meta::SegmentInfo>{}; }
-  Result<meta::Attr> copy_range(const meta::Request&, Ino source, uint64_t from, Ino target, uint64_t to,
-                                uint64_t length) override {
+  Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t) override {
+    return std::vector<meta::SegmentInfo>{};
+  }
+  Result<meta::Attr> copy_range(const meta::Request&, Ino source, uint64_t from, Ino target,
+                                uint64_t to, uint64_t length) override {
     MutexLock lock(mutex_);
     trace("copy_range");
     std::vector<format::Extent> shared;
     for (const auto& [offset, extent] : now_.nodes[source].extents) {
-      const uint64_t begin = std::max(from, extent.offset), end = std::min(from + length, extent.end());
+      const uint64_t begin = std::max(from, extent.offset),
+                     end = std::min(from + length, extent.end());
       if (begin >= end) continue;
       format::Extent part = extent;
       part.offset = begin - from + to;
@@ -324,7 +348,8 @@ class FakeMetadata final : public meta::Metadata {
   Result<uint64_t> space_grant(const meta::Request&, uint64_t want) override {
     MutexLock lock(mutex_);
     const uint64_t taken = used() + granted_;
-    const uint64_t free = capacity_bytes == 0 ? want : capacity_bytes - std::min(capacity_bytes, taken);
+    const uint64_t free =
+        capacity_bytes == 0 ? want : capacity_bytes - std::min(capacity_bytes, taken);
     const uint64_t granted = std::min(free, want);
     if (granted == 0) return Error(ENOSPC);
     granted_ += granted;
@@ -335,9 +360,12 @@ class FakeMetadata final : public meta::Metadata {
     granted_ -= std::min(granted_, bytes);
   }
 
-  Result<meta::Lock> lock_get(const meta::Request&, Ino, const meta::Lock& wanted) override { return wanted; }
+  Result<meta::Lock> lock_get(const meta::Request&, Ino, const meta::Lock& wanted) override {
+    return wanted;
+  }
   Status lock_set(const meta::Request&, Ino, const meta::Lock&) override { return {}; }
-  uint64_t lock_wait(const meta::Request&, Ino, const meta::Lock&, std::function<void(Status)> done) override {
+  uint64_t lock_wait(const meta::Request&, Ino, const meta::Lock&,
+                     std::function<void(Status)> done) override {
     done({});
     return 1;
   }
@@ -345,7 +373,9 @@ class FakeMetadata final : public meta::Metadata {
   void release_posix_locks(const meta::Request&, Ino, uint64_t owner) override {
     trace("release_posix_locks " + std::to_string(owner));
   }
-  void release_handle_locks(const meta::Request&, Ino, uint64_t) override { trace("release_handle_locks"); }
+  void release_handle_locks(const meta::Request&, Ino, uint64_t) override {
+    trace("release_handle_locks");
+  }
 
   Result<meta::VolumeUsage> usage() override {
     MutexLock lock(mutex_);

@@ -1,4 +1,5 @@
-// OpenFile: one open(2) of a regular file by this mount. HandleTable: all of them, sharded. Thread-safe.
+// OpenFile: one open(2) of a regular file by this mount. HandleTable: all of them, sharded.
+// Thread-safe.
 #pragma once
 
 #include <array>
@@ -20,9 +21,11 @@ struct OpenFile {
   uint64_t errors_heard = 0;  // under the inode's latch
 
   Mutex mutex;
-  std::shared_ptr<data::ReadPattern> pattern GUARDED_BY(mutex);  // made by the first read; shared with read-ahead
+  std::shared_ptr<data::ReadPattern> pattern
+      GUARDED_BY(mutex);  // made by the first read; shared with read-ahead
 };
-using OpenFilePtr = std::shared_ptr<OpenFile>;  // shared with calls under way while release() takes it out
+using OpenFilePtr =
+    std::shared_ptr<OpenFile>;  // shared with calls under way while release() takes it out
 
 class HandleTable {
  public:

@@ -65,8 +65,8 @@ void InodeTable::release(InodeState* state) {
   at.states.erase(it);
 }
 
-// The last reference is gone, and it was given back under the shard's mutex: nobody else can see the state, so its
-// latch is not needed (and taking it here would invert the lock order).
+// The last reference is gone, and it was given back under the shard's mutex: nobody else can see
+// the state, so its latch is not needed (and taking it here would invert the lock order).
 void InodeTable::fold(InodeState& state, Shard& shard) NO_THREAD_SAFETY_ANALYSIS {
   CHECK(state.list.empty());
   Remembered record{state.last_sequence, state.committed_stamp, state.errors,

@@ -1,9 +1,10 @@
-// InodeState: what this mount knows of one inode beyond the owner: its uncommitted list, overlay, cached extents.
-// InodeTable: all of them, sharded; an InodeRef keeps one.
+// InodeState: what this mount knows of one inode beyond the owner: its uncommitted list, overlay,
+// cached extents. InodeTable: all of them, sharded; an InodeRef keeps one.
 //
-// A state lives while somebody holds a reference: its open handles, the dirty list (while operations are uncommitted)
-// and calls under way. What must outlive it (the store's last sequence of the inode until the engine is synced, an
-// error nobody has heard of) is folded into a small record and unfolded when the state is made again.
+// A state lives while somebody holds a reference: its open handles, the dirty list (while
+// operations are uncommitted) and calls under way. What must outlive it (the store's last sequence
+// of the inode until the engine is synced, an error nobody has heard of) is folded into a small
+// record and unfolded when the state is made again.
 //
 // Lock order: inode latch → table shard. No I/O and no call to a seam under either.
 #pragma once
@@ -24,7 +25,8 @@
 namespace shoal::client {
 
 struct InodeState {
-  InodeState(Ino number, std::atomic<int64_t>& extent_budget) : ino(number), extents(extent_budget) {}
+  InodeState(Ino number, std::atomic<int64_t>& extent_budget)
+      : ino(number), extents(extent_budget) {}
 
   const Ino ino;
   Mutex latch;
@@ -34,16 +36,20 @@ struct InodeState {
   bool known GUARDED_BY(latch) = false;
   Ino parent GUARDED_BY(latch) = 0;
   uint64_t generation GUARDED_BY(latch) = 0;
-  Stamp base_version GUARDED_BY(latch) = 0;     // the committed data version, and size and bytes at that version
+  Stamp base_version GUARDED_BY(latch) =
+      0;  // the committed data version, and size and bytes at that version
   uint64_t base_size GUARDED_BY(latch) = 0;
   uint64_t base_allocated GUARDED_BY(latch) = 0;
-  uint64_t commits GUARDED_BY(latch) = 0;       // counts changes of the base: a fetch across one is thrown away
+  uint64_t commits GUARDED_BY(latch) =
+      0;  // counts changes of the base: a fetch across one is thrown away
   ExtentCache extents GUARDED_BY(latch);
   bool privileges_possible GUARDED_BY(latch) = true;  // SUID, SGID or capability may be set
   uint32_t handles GUARDED_BY(latch) = 0;
-  bool unlinked GUARDED_BY(latch) = false;  // this mount saw its last name go (it may be open, or in the trash)
+  bool unlinked GUARDED_BY(latch) =
+      false;  // this mount saw its last name go (it may be open, or in the trash)
 
-  // The list and what it makes of the file. size is right always (when `known`), times only while the list is not empty.
+  // The list and what it makes of the file. size is right always (when `known`), times only while
+  // the list is not empty.
   OperationList list GUARDED_BY(latch);
   Overlay overlay GUARDED_BY(latch);
   uint64_t size GUARDED_BY(latch) = 0;
@@ -55,12 +61,13 @@ struct InodeState {
   uint64_t next_to_journal GUARDED_BY(latch) = 1;   // operation ids: below are journaled
   uint64_t next_not_durable GUARDED_BY(latch) = 1;  // below are durable
   uint64_t buffered_bytes GUARDED_BY(latch) = 0;    // of operations not journaled
-  uint64_t last_sequence GUARDED_BY(latch) = 0;     // of this store's last record of the inode; 0: none known
+  uint64_t last_sequence GUARDED_BY(latch) =
+      0;  // of this store's last record of the inode; 0: none known
   uint64_t durable_sequence GUARDED_BY(latch) = 0;  // … of its last durable one
   Stamp committed_stamp GUARDED_BY(latch) = 0;      // of the last commit of ours
   bool journaling GUARDED_BY(latch) = false;        // turns: one thread each at a time
   bool committing GUARDED_BY(latch) = false;
-  bool dirty GUARDED_BY(latch) = false;             // the dirty list holds a reference
+  bool dirty GUARDED_BY(latch) = false;  // the dirty list holds a reference
 
   // errseq: every open file hears of each error once.
   uint64_t errors GUARDED_BY(latch) = 0;
@@ -77,7 +84,9 @@ class InodeTable;
 class InodeRef {
  public:
   InodeRef() = default;
-  InodeRef(InodeRef&& other) noexcept : table_(other.table_), state_(other.state_) { other.state_ = nullptr; }
+  InodeRef(InodeRef&& other) noexcept : table_(other.table_), state_(other.state_) {
+    other.state_ = nullptr;
+  }
   InodeRef& operator=(InodeRef&& other) noexcept;
   ~InodeRef() { reset(); }
   void reset();
@@ -95,17 +104,18 @@ class InodeRef {
 class InodeTable {
  public:
   ~InodeTable();
-  InodeRef acquire(Ino ino);  // makes it when there is none
-  InodeRef find(Ino ino);     // null when there is none
+  InodeRef acquire(Ino ino);                // makes it when there is none
+  InodeRef find(Ino ino);                   // null when there is none
   InodeRef again(const InodeState& state);  // another reference to a state somebody holds
 
-  // The dirty list: inodes whose list is not empty. Call these two with the inode's latch held; destroy what
-  // remove_dirty returns after releasing it.
+  // The dirty list: inodes whose list is not empty. Call these two with the inode's latch held;
+  // destroy what remove_dirty returns after releasing it.
   void add_dirty(const InodeState& state);
   InodeRef remove_dirty(const InodeState& state);
   std::vector<InodeRef> dirty();  // further references to all of them
 
-  // The engine has everything up to `stamp` on stable storage: sequences committed by then need no remembering.
+  // The engine has everything up to `stamp` on stable storage: sequences committed by then need no
+  // remembering.
   void forget_sequences(Stamp stamp);
   size_t remembered() const;
 

@@ -1,7 +1,7 @@
 // Operation: one data operation of an inode's uncommitted list, and the list itself.
 //
-// Its life (design §2): buffered (bytes in memory only) → journaled (Staging has it; bytes still kept, in case the
-// journal fails) → durable (bytes dropped) → committed, when it leaves the list.
+// Its life (design §2): buffered (bytes in memory only) → journaled (Staging has it; bytes still
+// kept, in case the journal fails) → durable (bytes dropped) → committed, when it leaves the list.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,8 @@
 
 namespace shoal::client {
 
-// Bytes that only grow at their end: what was handed out once never moves and never changes, so readers copy from it
-// without the inode's latch.
+// Bytes that only grow at their end: what was handed out once never moves and never changes, so
+// readers copy from it without the inode's latch.
 struct Chunk {
   explicit Chunk(size_t room) : capacity(room), bytes(new std::byte[room]) {}
   const size_t capacity;
@@ -31,11 +31,11 @@ class Operation {
   uint64_t id = 0;  // within the inode: ascending without gaps, in list order
   format::RecordKind kind = format::RecordKind::kData;
   uint16_t flags = 0;
-  bool sealed = false;     // handed to the journal: nothing may be merged into it any more
+  bool sealed = false;  // handed to the journal: nothing may be merged into it any more
   bool journaled = false;
-  uint64_t offset = 0;     // kTruncate: the new size; kTimes: seconds of the ctime
-  uint64_t length = 0;     // kTimes: nanoseconds of the ctime
-  uint64_t reserved = 0;   // bytes taken from the space pool
+  uint64_t offset = 0;    // kTruncate: the new size; kTimes: seconds of the ctime
+  uint64_t length = 0;    // kTimes: nanoseconds of the ctime
+  uint64_t reserved = 0;  // bytes taken from the space pool
   Time mtime, atime;
   std::vector<ChunkPtr> chunks;  // empty once durable
   data::Journaled place;         // when journaled
@@ -43,15 +43,19 @@ class Operation {
   bool is_data() const { return kind == format::RecordKind::kData; }
   // The part of the file the overlay may hold pieces of this operation for.
   uint64_t overlay_end() const {
-    return kind == format::RecordKind::kTruncate ? ~uint64_t{0} : offset + length;  // kTimes has none: any range does
+    return kind == format::RecordKind::kTruncate
+               ? ~uint64_t{0}
+               : offset + length;  // kTimes has none: any range does
   }
 
   void append_bytes(ByteView bytes) {
     while (!bytes.empty()) {
       if (chunks.empty() || chunks.back()->size == chunks.back()->capacity) {
-        // A lone small write gets what it needs; a stream doubles, so that it costs few allocations and no copies.
+        // A lone small write gets what it needs; a stream doubles, so that it costs few allocations
+        // and no copies.
         const size_t doubled = chunks.empty() ? 0 : 2 * chunks.back()->capacity;
-        chunks.push_back(std::make_shared<Chunk>(std::max(bytes.size(), std::min(doubled, kRecordBytesMax / 2))));
+        chunks.push_back(std::make_shared<Chunk>(
+            std::max(bytes.size(), std::min(doubled, kRecordBytesMax / 2))));
       }
       Chunk& last = *chunks.back();
       const size_t part = std::min(bytes.size(), last.capacity - last.size);
@@ -91,7 +95,8 @@ class OperationList {
       std::vector<std::unique_ptr<Operation>>().swap(operations_);
       head_ = 0;
     } else if (head_ > 64 && head_ > operations_.size() / 2) {
-      operations_.erase(operations_.begin(), operations_.begin() + static_cast<std::ptrdiff_t>(head_));
+      operations_.erase(operations_.begin(),
+                        operations_.begin() + static_cast<std::ptrdiff_t>(head_));
       head_ = 0;
     }
     return first;

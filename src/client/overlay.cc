@@ -40,7 +40,8 @@ void Overlay::lay(uint64_t operation, uint64_t offset, uint64_t end, bool hole) 
   if (next != ranges_.begin()) {
     // A stream of writes merged into one operation stays one range.
     auto before = std::prev(next);
-    if (before->second.end == offset && before->second.operation == operation && before->second.hole == hole) {
+    if (before->second.end == offset && before->second.operation == operation &&
+        before->second.hole == hole) {
       before->second.end = end;
       return;
     }

@@ -1,8 +1,9 @@
-// Overlay: which bytes of a file this mount's uncommitted operations decide, and which of them decides each.
+// Overlay: which bytes of a file this mount's uncommitted operations decide, and which of them
+// decides each.
 //
-// A map of disjoint file ranges, each the newest operation that covers it: its data, or a hole it made. What no range
-// covers is the owner's. Pure: knows operations by number only. O(log n) a call, beside the ranges a call replaces.
-// Not thread-safe: lives under its inode's latch.
+// A map of disjoint file ranges, each the newest operation that covers it: its data, or a hole it
+// made. What no range covers is the owner's. Pure: knows operations by number only. O(log n) a
+// call, beside the ranges a call replaces. Not thread-safe: lives under its inode's latch.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,18 @@ class Overlay {
     bool operator==(const Piece&) const = default;
   };
 
-  // [offset, offset+length) now comes from the data of `operation`, which must be the newest. length > 0.
+  // [offset, offset+length) now comes from the data of `operation`, which must be the newest.
+  // length > 0.
   void lay_data(uint64_t operation, uint64_t offset, uint64_t length) {
     lay(operation, offset, offset + length, false);
   }
   // … is now a hole. To cut a file at a size: [size, kNoEnd).
-  void lay_hole(uint64_t operation, uint64_t offset, uint64_t end) { lay(operation, offset, end, true); }
+  void lay_hole(uint64_t operation, uint64_t offset, uint64_t end) {
+    lay(operation, offset, end, true);
+  }
 
-  // The operation is committed (the owner answers for it now) or dropped: its pieces within [offset, end) go.
+  // The operation is committed (the owner answers for it now) or dropped: its pieces within
+  // [offset, end) go.
   void forget(uint64_t operation, uint64_t offset, uint64_t end);
   void clear();
 

@@ -8,7 +8,8 @@
 namespace shoal::client {
 namespace {
 
-std::vector<Overlay::Piece> all(const Overlay& overlay, uint64_t offset = 0, uint64_t end = Overlay::kNoEnd) {
+std::vector<Overlay::Piece> all(const Overlay& overlay, uint64_t offset = 0,
+                                uint64_t end = Overlay::kNoEnd) {
   std::vector<Overlay::Piece> pieces;
   overlay.visit(offset, end, [&](const Overlay::Piece& piece) { pieces.push_back(piece); });
   return pieces;
@@ -18,7 +19,8 @@ TEST(Overlay, the_newest_operation_decides_and_the_old_one_keeps_its_edges) {
   Overlay overlay;
   overlay.lay_data(1, 0, 100);
   overlay.lay_data(2, 40, 20);
-  const std::vector<Overlay::Piece> expected = {{0, 40, 1, false}, {40, 20, 2, false}, {60, 40, 1, false}};
+  const std::vector<Overlay::Piece> expected = {
+      {0, 40, 1, false}, {40, 20, 2, false}, {60, 40, 1, false}};
   EXPECT_EQ(all(overlay), expected);
   EXPECT_EQ(overlay.data_bytes(), 100u);
 }
@@ -35,8 +37,10 @@ TEST(Overlay, cutting_at_a_size_hides_everything_behind_it) {
   overlay.lay_data(1, 0, 100);
   overlay.lay_hole(2, 30, Overlay::kNoEnd);
   overlay.lay_data(3, 200, 10);
-  const std::vector<Overlay::Piece> expected = {
-      {0, 30, 1, false}, {30, 170, 2, true}, {200, 10, 3, false}, {210, Overlay::kNoEnd - 210, 2, true}};
+  const std::vector<Overlay::Piece> expected = {{0, 30, 1, false},
+                                                {30, 170, 2, true},
+                                                {200, 10, 3, false},
+                                                {210, Overlay::kNoEnd - 210, 2, true}};
   EXPECT_EQ(all(overlay), expected);
   EXPECT_EQ(overlay.data_bytes(), 40u);
 }
@@ -66,7 +70,8 @@ struct Byte {
   bool hole = false;
 };
 
-// Against one entry per byte: random data, holes and cuts, with prefixes of the operations forgotten as commits do.
+// Against one entry per byte: random data, holes and cuts, with prefixes of the operations
+// forgotten as commits do.
 TEST(Overlay, agrees_with_a_byte_array_under_random_operations) {
   constexpr uint64_t kBytes = 256;
   for (unsigned seed = 1; seed <= 60; ++seed) {
@@ -113,7 +118,8 @@ TEST(Overlay, agrees_with_a_byte_array_under_random_operations) {
         ASSERT_GE(piece.offset, behind);
         ASSERT_LE(piece.end(), to);
         behind = piece.end();
-        for (uint64_t i = piece.offset; i < piece.end(); ++i) seen[i] = {piece.operation, piece.hole};
+        for (uint64_t i = piece.offset; i < piece.end(); ++i)
+          seen[i] = {piece.operation, piece.hole};
       });
       uint64_t data = 0;
       for (uint64_t i = 0; i < kBytes; ++i) {

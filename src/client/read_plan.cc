@@ -7,7 +7,8 @@ namespace {
 
 class Planner {
  public:
-  Planner(const InodeState& inode, uint64_t offset, ReadPlan& plan) : inode_(inode), start_(offset), plan_(plan) {}
+  Planner(const InodeState& inode, uint64_t offset, ReadPlan& plan)
+      : inode_(inode), start_(offset), plan_(plan) {}
 
   void hole(uint64_t from, uint64_t to) {
     if (from >= to) return;
@@ -51,7 +52,8 @@ class Planner {
         return Planned::kExtentsMissing;
       }
       const uint64_t end = std::min({to, page->to, committed_end});
-      for (size_t i = page->first_behind(from); i < page->extents.size() && page->extents[i].offset < end; ++i) {
+      for (size_t i = page->first_behind(from);
+           i < page->extents.size() && page->extents[i].offset < end; ++i) {
         const format::Extent& extent = page->extents[i];
         const uint64_t begin = std::max(from, extent.offset);
         hole(from, begin);
@@ -85,7 +87,8 @@ class Planner {
 
 }  // namespace
 
-Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadPlan& plan, uint64_t& missing_from) {
+Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadPlan& plan,
+                  uint64_t& missing_from) {
   plan.bytes = 0;
   plan.pieces.clear();
   plan.pages.clear();

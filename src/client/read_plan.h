@@ -1,5 +1,6 @@
-// ReadPlan: where each byte of one read comes from, drawn up under the inode's latch and carried out without it.
-// Everything it points to is immutable or kept alive by it, so that a read sees one state of the file, whole.
+// ReadPlan: where each byte of one read comes from, drawn up under the inode's latch and carried
+// out without it. Everything it points to is immutable or kept alive by it, so that a read sees one
+// state of the file, whole.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +14,11 @@ namespace shoal::client {
 struct ReadPlan {
   struct Piece {
     enum class From { kHole, kMemory, kSlice } from = From::kHole;
-    size_t at = 0;      // in the reader's buffer
+    size_t at = 0;  // in the reader's buffer
     size_t length = 0;
-    ChunkPtr chunk;     // kMemory
-    format::Target target;  // kSlice
-    uint64_t first = 0;     // byte of the chunk or slice
+    ChunkPtr chunk;                         // kMemory
+    format::Target target;                  // kSlice
+    uint64_t first = 0;                     // byte of the chunk or slice
     std::span<const format::Extent> ahead;  // what follows in the file, for read-ahead
   };
   size_t bytes = 0;
@@ -28,8 +29,8 @@ struct ReadPlan {
 enum class Planned { kReady, kExtentsMissing };
 
 // kExtentsMissing: `missing_from` is a file offset whose extents have to be fetched first.
-Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadPlan& plan, uint64_t& missing_from)
-    REQUIRES(inode.latch);
+Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadPlan& plan,
+                  uint64_t& missing_from) REQUIRES(inode.latch);
 
 // The first byte ≥ offset that is data (or a hole: the end of the file counts as one), as lseek(2).
 struct Sought {

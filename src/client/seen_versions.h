@@ -1,5 +1,6 @@
-// SeenVersions: the data version this mount's kernel pages of an inode belong to, for FOPEN_KEEP_CACHE. A fixed-size
-// direct-mapped table: what was pushed out is a page cache dropped once too often, never once too seldom. Thread-safe.
+// SeenVersions: the data version this mount's kernel pages of an inode belong to, for
+// FOPEN_KEEP_CACHE. A fixed-size direct-mapped table: what was pushed out is a page cache dropped
+// once too often, never once too seldom. Thread-safe.
 #pragma once
 
 #include <array>
@@ -25,7 +26,8 @@ class SeenVersions {
     MutexLock lock(at.mutex);
     at.entries[slot(ino)] = {ino, version};
   }
-  // This mount changed the data from version `before` to `after`: pages of `before` are as good as `after`'s.
+  // This mount changed the data from version `before` to `after`: pages of `before` are as good as
+  // `after`'s.
   void changed_by_us(Ino ino, Stamp before, Stamp after) {
     Shard& at = shard(ino);
     MutexLock lock(at.mutex);
@@ -47,7 +49,8 @@ class SeenVersions {
   Shard& shard(Ino ino) const { return (*shards_)[mixed(ino) >> 58]; }
   static size_t slot(Ino ino) { return (mixed(ino) >> 40) % kSlots; }
 
-  const std::unique_ptr<std::array<Shard, kShards>> shards_ = std::make_unique<std::array<Shard, kShards>>();
+  const std::unique_ptr<std::array<Shard, kShards>> shards_ =
+      std::make_unique<std::array<Shard, kShards>>();
 };
 
 }  // namespace shoal::client

@@ -21,7 +21,8 @@ Status SpacePool::take(uint64_t bytes) {
     const uint64_t missing = bytes - std::min(bytes, available_.load());
     meta::Request request;
     request.session = session_;
-    TRY_ASSIGN(const uint64_t granted, metadata_.space_grant(request, std::max(missing, kStepBytes)));
+    TRY_ASSIGN(const uint64_t granted,
+               metadata_.space_grant(request, std::max(missing, kStepBytes)));
     if (granted == 0) return error(ENOSPC, "no space for {} more bytes", missing);
     available_ += granted;
   }
@@ -31,7 +32,8 @@ Status SpacePool::take(uint64_t bytes) {
 void SpacePool::give_back(uint64_t bytes) {
   available_ += bytes;
   taken_ -= bytes;
-  if (available_.load() > 4 * kStepBytes) return_to_owner(available_.exchange(0));  // let others have it
+  if (available_.load() > 4 * kStepBytes)
+    return_to_owner(available_.exchange(0));  // let others have it
 }
 
 void SpacePool::settle() {

@@ -1,5 +1,5 @@
-// SpacePool: the space this mount may still fill, granted by the owner in steps, so that ENOSPC is answered at the
-// write and never later (design §6.2). One for the whole client; thread-safe.
+// SpacePool: the space this mount may still fill, granted by the owner in steps, so that ENOSPC is
+// answered at the write and never later (design §6.2). One for the whole client; thread-safe.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,9 @@ class SpacePool {
   // Taken bytes that the owner has accounted as the files' own by now.
   void used(uint64_t bytes) { taken_ -= bytes; }
   uint64_t taken() const { return taken_.load(); }
-  // While nothing is taken, gives the whole grant back. The owner counts what each commit adds and this pool what each
-  // inode's did, so that the two drift apart when one commit both adds and frees; this brings them together again.
+  // While nothing is taken, gives the whole grant back. The owner counts what each commit adds and
+  // this pool what each inode's did, so that the two drift apart when one commit both adds and
+  // frees; this brings them together again.
   void settle();
 
  private:
@@ -36,7 +37,8 @@ class SpacePool {
   const SessionId session_;
   std::atomic<uint64_t> available_ = 0;
   std::atomic<uint64_t> taken_ = 0;
-  Mutex growing_;  // one grant at a time; held over the owner's answer, as everybody behind it waits for the same
+  Mutex growing_;  // one grant at a time; held over the owner's answer, as everybody behind it
+                   // waits for the same
 };
 
 }  // namespace shoal::client

@@ -1,4 +1,5 @@
-// World: a client over fakes, with a clock that moves a nanosecond a look and an executor that runs when told.
+// World: a client over fakes, with a clock that moves a nanosecond a look and an executor that runs
+// when told.
 #pragma once
 
 #include <memory>
@@ -15,15 +16,19 @@ class TickingClock final : public Clock {
  public:
   Time now() const override {
     const uint64_t at = ++ticks_;
-    return {1'700'000'000 + static_cast<int64_t>(at / 1'000'000'000), static_cast<uint32_t>(at % 1'000'000'000)};
+    return {1'700'000'000 + static_cast<int64_t>(at / 1'000'000'000),
+            static_cast<uint32_t>(at % 1'000'000'000)};
   }
-  std::chrono::nanoseconds since_boot() const override { return std::chrono::nanoseconds(++ticks_); }
+  std::chrono::nanoseconds since_boot() const override {
+    return std::chrono::nanoseconds(++ticks_);
+  }
 
  private:
   mutable std::atomic<uint64_t> ticks_ = 0;
 };
 
-// Runs what was posted when told; what is delayed never comes, tests do the timers' work themselves.
+// Runs what was posted when told; what is delayed never comes, tests do the timers' work
+// themselves.
 class HandExecutor final : public Executor {
  public:
   void post(Task task) override {
@@ -86,7 +91,9 @@ struct World {
   }
 
   HandleId create(const std::string& name, bool append = false) {
-    return client->create(who, kRootIno, name, 0644, {.read = true, .write = true, .append = append}, false)->handle;
+    return client
+        ->create(who, kRootIno, name, 0644, {.read = true, .write = true, .append = append}, false)
+        ->handle;
   }
   HandleId open(Ino ino, OpenOptions with = {.read = true, .write = true}) {
     return client->open(who, ino, with)->handle;

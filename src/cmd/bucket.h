@@ -1,4 +1,5 @@
-// The bucket of a volume: opened from its URL, and checked against the metadata by the owner marker (design §5.2).
+// The bucket of a volume: opened from its URL, and checked against the metadata by the owner marker
+// (design §5.2).
 #pragma once
 
 #include <memory>
@@ -10,20 +11,20 @@
 
 namespace shoal::cmd {
 
-// Does not create anything but the folder of a file:// bucket when `create_folder` is set. Credentials come from the
-// environment or the profile (AWS_*).
+// Does not create anything but the folder of a file:// bucket when `create_folder` is set.
+// Credentials come from the environment or the profile (AWS_*).
 struct BucketOpen {
   bool create_folder = false;
 };
-Result<std::unique_ptr<object::ObjectStore>> open_bucket(Runtime& runtime, Executor& executor, const std::string& url,
-                                                         BucketOpen how);
+Result<std::unique_ptr<object::ObjectStore>> open_bucket(Runtime& runtime, Executor& executor,
+                                                         const std::string& url, BucketOpen how);
 
 // The marker `<volume>/owner`; ENOENT when the bucket has none.
 Result<format::OwnerMarker> read_marker(object::ObjectStore& store, const Uuid& volume);
 Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marker);
 
-// Refuses (ESTALE) unless the bucket's last open is one that this metadata knows: a copied or rewound database must not
-// write. ENOENT when the bucket does not hold the volume.
+// Refuses (ESTALE) unless the bucket's last open is one that this metadata knows: a copied or
+// rewound database must not write. ENOENT when the bucket does not hold the volume.
 Status check_marker(object::ObjectStore& store, const format::Volume& volume);
 
 // Refuses (EEXIST) when the bucket holds another Shoal volume.

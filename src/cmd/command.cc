@@ -11,7 +11,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string scalar(const ordered_json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string scalar(const ordered_json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 void print_object(const ordered_json& object, int indent) {
   size_t width = 0;
@@ -33,7 +35,8 @@ void print_object(const ordered_json& object, int indent) {
         }
       }
     } else {
-      std::printf("%*s%-*s  %s\n", indent, "", static_cast<int>(width) + 1, (name + ":").c_str(), scalar(value).c_str());
+      std::printf("%*s%-*s  %s\n", indent, "", static_cast<int>(width) + 1, (name + ":").c_str(),
+                  scalar(value).c_str());
     }
   }
 }

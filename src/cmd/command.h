@@ -1,5 +1,5 @@
-// What every subcommand shares: how it is registered, prints, shows progress and ends. Exit status: 0 ok, 1 failure,
-// 2 usage.
+// What every subcommand shares: how it is registered, prints, shows progress and ends. Exit status:
+// 0 ok, 1 failure, 2 usage.
 #pragma once
 
 #include <functional>
@@ -17,7 +17,7 @@ namespace shoal::cmd {
 
 struct Context {
   Runtime& runtime;
-  bool json = false;  // --json
+  bool json = false;            // --json
   std::function<Status()> run;  // set by the subcommand that was chosen
 };
 

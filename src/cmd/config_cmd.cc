@@ -10,20 +10,19 @@ namespace shoal::cmd {
 Result<Json> serve_config(OpenVolume& volume, const Json& arguments, const ProgressJson&) {
   meta::VolumeChange change;
   if (arguments.contains("trash_days")) change.trash_days = arguments["trash_days"].get<uint32_t>();
-  if (arguments.contains("capacity_bytes")) change.capacity_bytes = arguments["capacity_bytes"].get<uint64_t>();
+  if (arguments.contains("capacity_bytes"))
+    change.capacity_bytes = arguments["capacity_bytes"].get<uint64_t>();
   if (arguments.contains("inodes")) change.inodes_max = arguments["inodes"].get<uint64_t>();
   if (arguments.contains("durability")) {
     TRY_ASSIGN(change.durability, parse_durability(arguments["durability"].get<std::string>()));
   }
   if (!arguments.empty()) TRY(volume.owner()->maintenance().change_volume(change));
-  TRY_ASSIGN(const format::Volume record, volume.owner() != nullptr ? volume.owner()->metadata().volume()
-                                                                    : meta::read_volume(volume.engine()));
-  return Json{{"volume", record.name},
-              {"uuid", record.uuid.to_string()},
-              {"bucket", record.bucket},
-              {"durability", durability_name(record.durability)},
-              {"trash_days", record.trash_days},
-              {"capacity_bytes", record.capacity_bytes},
+  TRY_ASSIGN(const format::Volume record, volume.owner() != nullptr
+                                              ? volume.owner()->metadata().volume()
+                                              : meta::read_volume(volume.engine()));
+  return Json{{"volume", record.name},           {"uuid", record.uuid.to_string()},
+              {"bucket", record.bucket},         {"durability", durability_name(record.durability)},
+              {"trash_days", record.trash_days}, {"capacity_bytes", record.capacity_bytes},
               {"inodes_max", record.inodes_max}};
 }
 
@@ -33,9 +32,11 @@ void add_config(CLI::App& app, Context& context) {
     int64_t trash_days = -1, inodes = -1;
   };
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* sub = app.add_subcommand("config", "Show the settings of a volume, or change those that are given");
+  CLI::App* sub =
+      app.add_subcommand("config", "Show the settings of a volume, or change those that are given");
   sub->add_option("META-URL", arguments->url)->required();
-  sub->add_option("--trash-days", arguments->trash_days, "keep deleted files so many days; 0: no trash");
+  sub->add_option("--trash-days", arguments->trash_days,
+                  "keep deleted files so many days; 0: no trash");
   sub->add_option("--capacity", arguments->capacity, "most bytes, such as 1T; 0: no limit");
   sub->add_option("--inodes", arguments->inodes, "most files and directories; 0: no limit");
   sub->add_option("--durability", arguments->durability, "local or object");
@@ -49,8 +50,9 @@ void add_config(CLI::App& app, Context& context) {
       if (!arguments->capacity.empty()) {
         TRY_ASSIGN(change["capacity_bytes"], parse_size(arguments->capacity));
       }
-      TRY_ASSIGN(const std::string json, run_on_volume(context.runtime, url, change.empty() ? Need::kRead : Need::kOwn,
-                                                       "config", change.dump()));
+      TRY_ASSIGN(const std::string json,
+                 run_on_volume(context.runtime, url, change.empty() ? Need::kRead : Need::kOwn,
+                               "config", change.dump()));
       print_facts(context, json);
       return {};
     };

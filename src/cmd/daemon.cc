@@ -33,8 +33,10 @@ Status decode_report(const std::string& report, pid_t child) {
   }
   int status = 0;
   waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) return error(EIO, "the mount process was killed by signal {}", WTERMSIG(status));
-  return error(EIO, "the mount process ended with status {} before it was ready", WEXITSTATUS(status));
+  if (WIFSIGNALED(status))
+    return error(EIO, "the mount process was killed by signal {}", WTERMSIG(status));
+  return error(EIO, "the mount process ended with status {} before it was ready",
+               WEXITSTATUS(status));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Going to the background: the parent waits until the child is ready (or failed) and says so with its exit status.
+// Going to the background: the parent waits until the child is ready (or failed) and says so with
+// its exit status.
 #pragma once
 
 #include <string>
@@ -9,9 +10,9 @@ namespace shoal::cmd {
 
 class Daemon {
  public:
-  // Forks. REQUIRES that no thread exists yet. In the parent it does not return before the child reported: then the
-  // parent's exit status is in `exit_status` and `is_parent` is true. The child has left the terminal; its output goes
-  // to `log_path`.
+  // Forks. REQUIRES that no thread exists yet. In the parent it does not return before the child
+  // reported: then the parent's exit status is in `exit_status` and `is_parent` is true. The child
+  // has left the terminal; its output goes to `log_path`.
   static Result<Daemon> fork_off(const std::string& log_path);
 
   bool is_parent() const { return is_parent_; }

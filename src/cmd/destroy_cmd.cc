@@ -24,10 +24,13 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
     std::vector<std::string> keys;
     for (const object::ObjectInfo& object : page.objects) keys.push_back(object.key);
     TRY_ASSIGN(const std::vector<std::string> left,
-               object::wait_for<std::vector<std::string>>([&](object::Done<std::vector<std::string>> done) {
-                 store.remove_many(keys, {}, std::move(done));
-               }));
-    if (!left.empty()) return error(EIO, "{} objects could not be removed, the first is {}", left.size(), left.front());
+               object::wait_for<std::vector<std::string>>(
+                   [&](object::Done<std::vector<std::string>> done) {
+                     store.remove_many(keys, {}, std::move(done));
+                   }));
+    if (!left.empty())
+      return error(EIO, "{} objects could not be removed, the first is {}", left.size(),
+                   left.front());
     removed += keys.size();
     show_progress(fmt::format("removed {} objects", format_count(removed)));
   }
@@ -46,8 +49,10 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
     uuid = volume->volume().uuid;
     bucket = volume->volume().bucket;
     if (uuid.to_string() != arguments.uuid) {
-      return error(EINVAL, "volume '{}' has the uuid {}; give that with --uuid to destroy it and all its data",
-                   volume->volume().name, uuid.to_string());
+      return error(
+          EINVAL,
+          "volume '{}' has the uuid {}; give that with --uuid to destroy it and all its data",
+          volume->volume().name, uuid.to_string());
     }
   }
   ThreadPool executor("store", 8);
@@ -69,9 +74,12 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
 
 void add_destroy(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<DestroyArguments>();
-  CLI::App* sub = app.add_subcommand("destroy", "Remove a volume: metadata, staging, cache and every object");
+  CLI::App* sub =
+      app.add_subcommand("destroy", "Remove a volume: metadata, staging, cache and every object");
   sub->add_option("META-URL", arguments->url)->required();
-  sub->add_option("--uuid", arguments->uuid, "the volume's uuid as status shows it: the confirmation")->required();
+  sub->add_option("--uuid", arguments->uuid,
+                  "the volume's uuid as status shows it: the confirmation")
+      ->required();
   sub->callback([&context, arguments] {
     context.run = [&context, arguments] { return run_destroy(context, *arguments); };
   });

@@ -21,12 +21,14 @@ struct FormatArguments {
 };
 
 Status check_name(const std::string& name) {
-  const bool right = !name.empty() && name.size() <= 63 &&
-                     name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
-                         std::string::npos &&
-                     name[0] != '-' && name[0] != '.';
+  const bool right =
+      !name.empty() && name.size() <= 63 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+          std::string::npos &&
+      name[0] != '-' && name[0] != '.';
   if (right) return {};
-  return error(EINVAL, "'{}' is not a volume name; use 1 to 63 letters, digits, '-', '_' or '.'", name);
+  return error(EINVAL, "'{}' is not a volume name; use 1 to 63 letters, digits, '-', '_' or '.'",
+               name);
 }
 
 Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
@@ -49,17 +51,21 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
   Runtime& runtime = context.runtime;
   ThreadPool executor("store", 8);
-  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, spec.bucket, {.create_folder = true}));
-  TRY(object::list_and_wait(*store, "", {}));  // the bucket answers and the keys are right, before anything is made
+  TRY_ASSIGN(const auto store,
+             open_bucket(runtime, executor, spec.bucket, {.create_folder = true}));
+  TRY(object::list_and_wait(
+      *store, "", {}));  // the bucket answers and the keys are right, before anything is made
 
   TRY_ASSIGN(const bool existed, exists(runtime.fs, join(url.folder, "CURRENT")));
   TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
   Result<format::Volume> before = meta::read_volume(*engine);
   TRY(check_no_other_volume(*store, before.ok() ? before->uuid : Uuid{}));
-  TRY_ASSIGN(const format::Volume volume, meta::format_volume(*engine, spec, runtime.clock, runtime.random));
+  TRY_ASSIGN(const format::Volume volume,
+             meta::format_volume(*engine, spec, runtime.clock, runtime.random));
   const bool made = !before.ok();
   if (made || read_marker(*store, volume.uuid).code() == ENOENT) {
-    format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch, volume.opens.empty() ? Uuid{} : volume.opens.back()};
+    format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch,
+                               volume.opens.empty() ? Uuid{} : volume.opens.back()};
     TRY(write_marker(*store, marker));
   }
   (void)existed;
@@ -71,7 +77,9 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   facts["trash_days"] = volume.trash_days;
   facts["created"] = made;
   print_facts(context, facts.dump());
-  if (!context.json) std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n", url.to_string().c_str());
+  if (!context.json)
+    std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n",
+                url.to_string().c_str());
   return {};
 }
 
@@ -79,7 +87,8 @@ Status run_format(Context& context, const FormatArguments& arguments) {
 
 void add_format(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<FormatArguments>();
-  CLI::App* sub = app.add_subcommand("format", "Make a volume: metadata at META-URL, data in a bucket");
+  CLI::App* sub =
+      app.add_subcommand("format", "Make a volume: metadata at META-URL, data in a bucket");
   sub->add_option("META-URL", arguments->meta_url, "rocksdb:///absolute/folder")->required();
   sub->add_option("NAME", arguments->name, "name of the volume, shown by mount and df")->required();
   sub->add_option("--bucket", arguments->bucket,
@@ -89,14 +98,17 @@ void add_format(CLI::App& app, Context& context) {
   sub->add_option("--durability", arguments->durability,
                   "what fsync waits for: local (this machine's disk) or object (the bucket)")
       ->capture_default_str();
-  sub->add_option("--trash-days", arguments->trash_days, "keep deleted files so many days; 0: no trash")
+  sub->add_option("--trash-days", arguments->trash_days,
+                  "keep deleted files so many days; 0: no trash")
       ->capture_default_str();
-  sub->add_option("--capacity", arguments->capacity, "most bytes the volume may hold, such as 1T; default: no limit");
+  sub->add_option("--capacity", arguments->capacity,
+                  "most bytes the volume may hold, such as 1T; default: no limit");
   sub->add_option("--inodes", arguments->inodes, "most files and directories; default: no limit");
   sub->footer(
       "Example:\n"
       "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"
-      "Formatting an existing volume again changes nothing when everything is the same, and is refused otherwise.");
+      "Formatting an existing volume again changes nothing when everything is the same, and is "
+      "refused otherwise.");
   sub->callback([&context, arguments] {
     context.run = [&context, arguments] { return run_format(context, *arguments); };
   });

@@ -47,7 +47,8 @@ Result<std::pair<std::string, std::string>> effective_durability(OpenVolume& vol
   meta::Metadata& metadata = volume.owner()->metadata();
   TRY_ASSIGN(meta::Attr attr, metadata.getattr(operator_request(), ino));
   for (int depth = 0; depth < 4096; ++depth) {
-    const Result<std::string> own = metadata.getxattr(operator_request(), attr.ino, kDurabilityXattr);
+    const Result<std::string> own =
+        metadata.getxattr(operator_request(), attr.ino, kDurabilityXattr);
     if (own.ok()) return std::pair(*own, std::string("set on inode ") + std::to_string(attr.ino));
     if (attr.ino == kRootIno || attr.parent == 0) break;
     Result<meta::Attr> parent = metadata.getattr(operator_request(), attr.parent);
@@ -59,7 +60,8 @@ Result<std::pair<std::string, std::string>> effective_durability(OpenVolume& vol
 
 Result<Ino> argument_ino(const Json& arguments) {
   const auto it = arguments.find("ino");
-  if (it == arguments.end() || !it->is_number_unsigned()) return error(EINVAL, "no inode number was given");
+  if (it == arguments.end() || !it->is_number_unsigned())
+    return error(EINVAL, "no inode number was given");
   return it->get<Ino>();
 }
 
@@ -89,7 +91,8 @@ Result<Json> serve_info(OpenVolume& volume, const Json& arguments, const Progres
     json["extents"] = extents.size();
     json["extent_list"] = Json::array();
     for (size_t i = 0; i < extents.size() && i < kExtentsShown; ++i) {
-      json["extent_list"].push_back(extent_json(extents[i], volume.staging()->holds(extents[i].target.segment)));
+      json["extent_list"].push_back(
+          extent_json(extents[i], volume.staging()->holds(extents[i].target.segment)));
     }
   }
   return json;
@@ -100,25 +103,30 @@ Result<Json> serve_set(OpenVolume& volume, const Json& arguments, const Progress
   const std::string text = arguments.value("durability", "");
   meta::Metadata& metadata = volume.owner()->metadata();
   TRY_ASSIGN(const meta::Attr attr, metadata.getattr(operator_request(), ino));
-  if (!attr.is_directory()) return error(ENOTDIR, "a durability class is set on a directory and holds for what is below");
+  if (!attr.is_directory())
+    return error(ENOTDIR, "a durability class is set on a directory and holds for what is below");
   if (text == "inherit") {
     const Status removed = metadata.removexattr(operator_request(), ino, kDurabilityXattr);
     if (!removed.ok() && !removed.error().is(ENODATA)) return removed.error();
   } else {
     TRY(parse_durability(text));
-    TRY(metadata.setxattr(operator_request(), ino, kDurabilityXattr, text, meta::Metadata::XattrMode::kEither, false));
+    TRY(metadata.setxattr(operator_request(), ino, kDurabilityXattr, text,
+                          meta::Metadata::XattrMode::kEither, false));
   }
   TRY_ASSIGN(const auto durability, effective_durability(volume, ino));
-  return Json{{"inode", ino}, {"durability", durability.first}, {"durability_from", durability.second}};
+  return Json{
+      {"inode", ino}, {"durability", durability.first}, {"durability_from", durability.second}};
 }
 
 namespace {
 
-Status on_path(Context& context, const std::string& path, const std::string& command, Json arguments) {
+Status on_path(Context& context, const std::string& path, const std::string& command,
+               Json arguments) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return error(errno, "{}: {}", path, strerrordesc_np(errno));
   arguments["ino"] = info.st_ino;
-  TRY_ASSIGN(const std::string json, run_on_mount(context.runtime, path, command, arguments.dump()));
+  TRY_ASSIGN(const std::string json,
+             run_on_mount(context.runtime, path, command, arguments.dump()));
   if (!context.json) std::printf("%s\n", path.c_str());
   print_facts(context, json);
   return {};
@@ -128,7 +136,8 @@ Status on_path(Context& context, const std::string& path, const std::string& com
 
 void add_info(CLI::App& app, Context& context) {
   auto paths = std::make_shared<std::vector<std::string>>();
-  CLI::App* sub = app.add_subcommand("info", "Show where the bytes of files are and which durability class holds");
+  CLI::App* sub = app.add_subcommand(
+      "info", "Show where the bytes of files are and which durability class holds");
   sub->add_option("PATH", *paths, "files or directories on a mount")->required();
   sub->callback([&context, paths] {
     context.run = [&context, paths]() -> Status {
@@ -141,9 +150,12 @@ void add_info(CLI::App& app, Context& context) {
 void add_set(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
   auto durability = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("set", "Set the durability class of a directory and all below it");
+  CLI::App* sub =
+      app.add_subcommand("set", "Set the durability class of a directory and all below it");
   sub->add_option("PATH", *path, "a directory on a mount")->required();
-  sub->add_option("--durability", *durability, "local, object, or inherit (from the directory above)")->required();
+  sub->add_option("--durability", *durability,
+                  "local, object, or inherit (from the directory above)")
+      ->required();
   sub->callback([&context, path, durability] {
     context.run = [&context, path, durability] {
       return on_path(context, *path, "set", Json{{"durability", *durability}});

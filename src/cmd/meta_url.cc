@@ -20,7 +20,8 @@ Result<MetaUrl> MetaUrl::parse(std::string_view text) {
   MetaUrl url;
   url.folder = text.substr(kRocksdb.size());
   if (url.folder.empty() || url.folder[0] != '/') {
-    return error(EINVAL, "'{}': the folder must be absolute, as in rocksdb:///var/lib/shoal/meta", text);
+    return error(EINVAL, "'{}': the folder must be absolute, as in rocksdb:///var/lib/shoal/meta",
+                 text);
   }
   url.folder = std::filesystem::path(url.folder).lexically_normal().string();
   while (url.folder.size() > 1 && url.folder.back() == '/') url.folder.pop_back();
@@ -40,14 +41,15 @@ NetAddress MetaUrl::control_address() const {
   return address;
 }
 
-Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const MetaUrl& url, EngineOpen how) {
+Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const MetaUrl& url,
+                                                      EngineOpen how) {
   engine::RocksdbOptions options;
   options.create_if_missing = how == EngineOpen::kCreate;
   if (how == EngineOpen::kCreate) TRY(make_dirs(fs, url.folder));
   Result<std::unique_ptr<engine::KvEngine>> opened = engine::open_rocksdb(fs, url.folder, options);
   if (!opened.ok() && opened.error().is(ENOENT)) {
-    return error(ENOENT, "no volume at {}; make one with: shoal format {} NAME --bucket BUCKET-URL", url.to_string(),
-                 url.to_string());
+    return error(ENOENT, "no volume at {}; make one with: shoal format {} NAME --bucket BUCKET-URL",
+                 url.to_string(), url.to_string());
   }
   return opened;
 }

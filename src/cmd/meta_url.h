@@ -22,13 +22,14 @@ struct MetaUrl {
   // EINVAL naming what is wrong and the forms that exist.
   static Result<MetaUrl> parse(std::string_view text);
   std::string to_string() const;
-  // Where the process that owns the volume listens: a socket in the folder, or below /tmp when the path is too long
-  // for a Unix socket.
+  // Where the process that owns the volume listens: a socket in the folder, or below /tmp when the
+  // path is too long for a Unix socket.
   NetAddress control_address() const;
 };
 
 enum class EngineOpen { kExisting, kCreate };
 // ENOENT "no volume at …" · EBUSY another process has it open.
-Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const MetaUrl& url, EngineOpen how);
+Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const MetaUrl& url,
+                                                      EngineOpen how);
 
 }  // namespace shoal::cmd

@@ -16,13 +16,16 @@ namespace shoal::cmd {
 namespace {
 
 struct MountArguments {
-  std::string url, mount_point, state_dir, cache_dir, cache_size = "100G", subdir, options, log_file;
+  std::string url, mount_point, state_dir, cache_dir, cache_size = "100G", subdir, options,
+                                                      log_file;
   std::string staging_size = "10G";
   bool background = false, read_only = false, take_over = false, accept_lost = false, no_gc = false;
   double store_timeout_seconds = 0;
 };
 
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+std::string absolute(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
 
 // Words of -o that are settings of ours: so that fstab can say them.
 Status take_own_options(MountArguments& arguments) {
@@ -67,7 +70,8 @@ Result<MountSettings> make_settings(MountArguments& arguments) {
   MountSettings settings;
   TRY_ASSIGN(settings.url, MetaUrl::parse(arguments.url));
   settings.mount_point = absolute(arguments.mount_point);
-  while (settings.mount_point.size() > 1 && settings.mount_point.back() == '/') settings.mount_point.pop_back();
+  while (settings.mount_point.size() > 1 && settings.mount_point.back() == '/')
+    settings.mount_point.pop_back();
   settings.options = arguments.options;
   settings.subdir = arguments.subdir;
   settings.collect_garbage = !arguments.no_gc;
@@ -78,7 +82,8 @@ Result<MountSettings> make_settings(MountArguments& arguments) {
   if (!arguments.cache_dir.empty()) open.cache_dir = absolute(arguments.cache_dir);
   TRY_ASSIGN(open.cache_bytes, parse_size(arguments.cache_size));
   TRY_ASSIGN(open.staging.bytes_max, parse_size(arguments.staging_size));
-  open.staging.store_timeout = std::chrono::milliseconds(static_cast<int64_t>(arguments.store_timeout_seconds * 1000));
+  open.staging.store_timeout =
+      std::chrono::milliseconds(static_cast<int64_t>(arguments.store_timeout_seconds * 1000));
   open.client.read_only = arguments.read_only;
   return settings;
 }
@@ -113,35 +118,46 @@ void add_mount(CLI::App& app, Context& context) {
   CLI::App* sub = app.add_subcommand("mount", "Mount a volume at a directory");
   sub->add_option("META-URL", arguments->url, "rocksdb:///absolute/folder")->required();
   sub->add_option("MOUNTPOINT", arguments->mount_point, "an existing directory")->required();
-  sub->add_flag("-d,--background", arguments->background, "return when the mount is usable, serve in the background");
+  sub->add_flag("-d,--background", arguments->background,
+                "return when the mount is usable, serve in the background");
   sub->add_flag("--read-only", arguments->read_only, "refuse every change");
   sub->add_option("--state-dir", arguments->state_dir,
-                  "journals not yet in the bucket; default /var/lib/shoal/UUID. Never delete it while it has bytes");
-  sub->add_option("--staging-size", arguments->staging_size, "writers wait for the bucket beyond so much in --state-dir")
+                  "journals not yet in the bucket; default /var/lib/shoal/UUID. Never delete it "
+                  "while it has bytes");
+  sub->add_option("--staging-size", arguments->staging_size,
+                  "writers wait for the bucket beyond so much in --state-dir")
       ->capture_default_str();
   sub->add_option("--cache-dir", arguments->cache_dir, "disk cache; default /var/cache/shoal/UUID");
-  sub->add_option("--cache-size", arguments->cache_size, "most bytes of the disk cache; 0: none")->capture_default_str();
+  sub->add_option("--cache-size", arguments->cache_size, "most bytes of the disk cache; 0: none")
+      ->capture_default_str();
   sub->add_option("--subdir", arguments->subdir, "mount only this directory of the volume");
-  sub->add_option("--log", arguments->log_file, "with --background: append messages here; default /var/log/shoal/NAME.log");
-  sub->add_option("-o", arguments->options,
-                  "mount options, comma-separated: ro, nosuid, nodev, noexec, attr_timeout=S, entry_timeout=S, "
-                  "store_timeout=S (give up on the bucket; default: wait), no_FEATURE, and the settings above as name=value");
+  sub->add_option("--log", arguments->log_file,
+                  "with --background: append messages here; default /var/log/shoal/NAME.log");
+  sub->add_option(
+      "-o", arguments->options,
+      "mount options, comma-separated: ro, nosuid, nodev, noexec, attr_timeout=S, entry_timeout=S, "
+      "store_timeout=S (give up on the bucket; default: wait), no_FEATURE, and the settings above "
+      "as name=value");
   sub->add_flag("--take-over", arguments->take_over,
-                "mount although the bucket was last used by another copy of the metadata; that copy can't be used any more");
-  sub->add_flag("--accept-lost-staging", arguments->accept_lost,
-                "mount although a staging folder of this host is gone; reading what it held fails with EIO");
+                "mount although the bucket was last used by another copy of the metadata; that "
+                "copy can't be used any more");
+  sub->add_flag(
+      "--accept-lost-staging", arguments->accept_lost,
+      "mount although a staging folder of this host is gone; reading what it held fails with EIO");
   sub->add_flag("--no-gc", arguments->no_gc, "do not free dead segments in the background");
   sub->footer(
       "Examples:\n"
       "  shoal mount rocksdb:///var/lib/shoal/demo /mnt/demo --background\n"
-      "  mount -t shoal rocksdb:///var/lib/shoal/demo /mnt/demo -o cache-size=10G     (with mount.shoal installed)\n"
+      "  mount -t shoal rocksdb:///var/lib/shoal/demo /mnt/demo -o cache-size=10G     (with "
+      "mount.shoal installed)\n"
       "Unmount with: shoal umount MOUNTPOINT");
   sub->callback([&context, arguments] {
     context.run = [&context, arguments] { return mount_volume(context.runtime, *arguments); };
   });
 }
 
-// mount.shoal SOURCE DIR [-sfnv] [-N NAMESPACE] [-t TYPE] [-o OPTIONS], as mount(8) calls it. Silent when all is well.
+// mount.shoal SOURCE DIR [-sfnv] [-N NAMESPACE] [-t TYPE] [-o OPTIONS], as mount(8) calls it.
+// Silent when all is well.
 int run_mount_helper(Runtime& runtime, int argc, char** argv) {
   MountArguments arguments;
   arguments.background = true;

@@ -69,24 +69,31 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// The process that owns the volume may still be flushing after its unmount: wait for it, but not for a live mount.
-Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime, const MountSettings& settings) {
+// The process that owns the volume may still be flushing after its unmount: wait for it, but not
+// for a live mount.
+Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
+                                                           const MountSettings& settings) {
   const auto begin = runtime.clock.since_boot();
   for (;;) {
-    Result<std::unique_ptr<OpenVolume>> volume = OpenVolume::open_whole(runtime, settings.url, settings.open);
+    Result<std::unique_ptr<OpenVolume>> volume =
+        OpenVolume::open_whole(runtime, settings.url, settings.open);
     if (volume.ok() || !volume.error().is(EBUSY)) {
       end_progress();
       return volume;
     }
-    const Result<std::string> owner = rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
+    const Result<std::string> owner =
+        rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
     if (owner.ok()) {
       const auto status = nlohmann::json::parse(*owner, nullptr, false);
-      return error(EBUSY, "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
-                   status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
-                   status.value("mount_point", "?"));
+      return error(
+          EBUSY,
+          "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
+          status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
+          status.value("mount_point", "?"));
     }
     if (runtime.clock.since_boot() - begin > kPredecessorWait) return volume;
-    show_progress(fmt::format("waiting for the previous mount of {} to finish", settings.url.to_string()));
+    show_progress(
+        fmt::format("waiting for the previous mount of {} to finish", settings.url.to_string()));
     ::usleep(200'000);
   }
 }
@@ -97,20 +104,22 @@ Result<Ino> resolve_subdir(OpenVolume& volume, const std::string& subdir) {
   request.caller.kernel_checked = true;
   Result<meta::Attr> attr = volume.owner()->metadata().lookup_path(request, kRootIno, subdir);
   if (!attr.ok()) return attr.error().in(fmt::format("--subdir {}", subdir));
-  if (!attr->is_directory()) return error(ENOTDIR, "--subdir {}: not a directory of the volume", subdir);
+  if (!attr->is_directory())
+    return error(ENOTDIR, "--subdir {}: not a directory of the volume", subdir);
   return attr->ino;
 }
 
 void collect(OpenVolume& volume) {
   data::GcOptions options;
   options.remove = true;
-  const Result<data::GcReport> report =
-      data::collect_garbage(volume.owner()->metadata(), volume.owner()->maintenance(), *volume.store(),
-                            volume.reader(), volume.volume().uuid, volume.runtime().clock, options);
+  const Result<data::GcReport> report = data::collect_garbage(
+      volume.owner()->metadata(), volume.owner()->maintenance(), *volume.store(), volume.reader(),
+      volume.volume().uuid, volume.runtime().clock, options);
   if (!report.ok()) {
     log(LogLevel::kWarn, "freeing dead segments: {}", report.error().text());
   } else if (report->removed_segments > 0) {
-    log(LogLevel::kInfo, "freed {} dead segments, {}", report->removed_segments, format_size(report->dead_bytes));
+    log(LogLevel::kInfo, "freed {} dead segments, {}", report->removed_segments,
+        format_size(report->dead_bytes));
   }
 }
 
@@ -129,21 +138,27 @@ Result<fuse::ParsedOptions> parsed_options(const MountSettings& settings) {
 Status check_mount(const MountSettings& settings) {
   struct stat info {};
   if (::stat("/dev/fuse", &info) != 0) {
-    return error(ENODEV, "/dev/fuse is not there; load the fuse module (modprobe fuse), or in a container add the device");
+    return error(ENODEV,
+                 "/dev/fuse is not there; load the fuse module (modprobe fuse), or in a container "
+                 "add the device");
   }
   TRY(parsed_options(settings));
   if (::stat(settings.mount_point.c_str(), &info) != 0) {
     if (errno == ENOTCONN) return {};  // a dead mount, detached later
     return error(errno, "mount point {}: {}", settings.mount_point, strerrordesc_np(errno));
   }
-  if (!S_ISDIR(info.st_mode)) return error(ENOTDIR, "mount point {} is not a directory", settings.mount_point);
-  if (const auto mounted = find_mount(settings.mount_point); mounted.ok() && mounted->mount_point == settings.mount_point) {
-    return error(EBUSY, "{} is a mount of volume '{}' already", settings.mount_point, mounted->volume);
+  if (!S_ISDIR(info.st_mode))
+    return error(ENOTDIR, "mount point {} is not a directory", settings.mount_point);
+  if (const auto mounted = find_mount(settings.mount_point);
+      mounted.ok() && mounted->mount_point == settings.mount_point) {
+    return error(EBUSY, "{} is a mount of volume '{}' already", settings.mount_point,
+                 mounted->volume);
   }
   return {};
 }
 
-Status run_mount(Runtime& runtime, const MountSettings& settings, const std::function<void()>& ready) {
+Status run_mount(Runtime& runtime, const MountSettings& settings,
+                 const std::function<void()>& ready) {
   SignalWatch::block();
   raise_descriptor_limit();
   if (::chdir("/") != 0) return error(errno, "chdir /: {}", strerrordesc_np(errno));
@@ -155,7 +170,8 @@ Status run_mount(Runtime& runtime, const MountSettings& settings, const std::fun
   if (parsed.mount.source == "shoal") parsed.mount.source = volume->volume().name;
   volume->mount_point = settings.mount_point;
 
-  TRY_ASSIGN(const std::unique_ptr<fuse::Mount> mount, fuse::Mount::attach(settings.mount_point, parsed.mount));
+  TRY_ASSIGN(const std::unique_ptr<fuse::Mount> mount,
+             fuse::Mount::attach(settings.mount_point, parsed.mount));
   fuse::DevTransport transport(mount->take_fd());
   const auto session = fuse::Session::start(transport, *volume->client(), parsed.session);
   SignalWatch signals([&mount] {
@@ -167,12 +183,13 @@ Status run_mount(Runtime& runtime, const MountSettings& settings, const std::fun
   if (Status ahead = mount->set_read_ahead(kReadAheadKib); !ahead.ok()) {
     log(LogLevel::kInfo, "read-ahead stays at the kernel's default: {}", ahead.error().text());
   }
-  TRY_ASSIGN(const auto control,
-             rpc::ControlServer::start(runtime.net, settings.url.control_address(),
-                                       [&volume](const std::string& command, const std::string& arguments,
-                                                 const Progress& progress) {
-                                         return serve_command(*volume, command, arguments, progress);
-                                       }));
+  TRY_ASSIGN(
+      const auto control,
+      rpc::ControlServer::start(runtime.net, settings.url.control_address(),
+                                [&volume](const std::string& command, const std::string& arguments,
+                                          const Progress& progress) {
+                                  return serve_command(*volume, command, arguments, progress);
+                                }));
   struct stat info {};
   const bool known = ::stat(settings.mount_point.c_str(), &info) == 0;
   if (known) {
@@ -181,7 +198,8 @@ Status run_mount(Runtime& runtime, const MountSettings& settings, const std::fun
   }
   std::unique_ptr<Periodic> garbage;
   if (settings.collect_garbage && !effective.open.client.read_only) {
-    garbage = std::make_unique<Periodic>(volume->executor(), kGarbageInterval, [&volume] { collect(*volume); });
+    garbage = std::make_unique<Periodic>(volume->executor(), kGarbageInterval,
+                                         [&volume] { collect(*volume); });
   }
   log(LogLevel::kInfo, "volume '{}' mounted at {}", volume->volume().name, settings.mount_point);
   ready();

@@ -19,8 +19,9 @@ struct MountSettings {
 
 // What can be told before anything is opened: /dev/fuse, the mount point, the options.
 Status check_mount(const MountSettings& settings);
-// Returns after the unmount, everything journaled and committed. `ready` is called once, when programs may use the
-// mount. SIGTERM and SIGINT unmount.
-Status run_mount(Runtime& runtime, const MountSettings& settings, const std::function<void()>& ready);
+// Returns after the unmount, everything journaled and committed. `ready` is called once, when
+// programs may use the mount. SIGTERM and SIGINT unmount.
+Status run_mount(Runtime& runtime, const MountSettings& settings,
+                 const std::function<void()>& ready);
 
 }  // namespace shoal::cmd

@@ -69,13 +69,15 @@ Status OpenVolume::own(const OpenSettings& settings) {
   TRY(check_staging_of_this_host(settings.accept_lost_staging));
   meta::OwnerOptions options;
   options.redraw_lineage = settings.take_over;
-  TRY_ASSIGN(owner_, meta::open_owner(*engine_, runtime_.clock, runtime_.random, *executor_, options));
+  TRY_ASSIGN(owner_,
+             meta::open_owner(*engine_, runtime_.clock, runtime_.random, *executor_, options));
   TRY(write_marker(*store_, owner_->marker()));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
   return {};
 }
 
-// A store of this host whose folder is gone took acknowledged bytes with it, unless it had nothing staged.
+// A store of this host whose folder is gone took acknowledged bytes with it, unless it had nothing
+// staged.
 Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
   const std::string prefix = format::store_key(Uuid{}).substr(0, 1);
   std::string begin = prefix;
@@ -94,7 +96,8 @@ Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
         TRY_ASSIGN(const engine::Page segments, engine_->scan(nullptr, from, to, kPageEntriesMax));
         for (const engine::Item& segment : segments.items) {
           TRY_ASSIGN(const format::Segment state, format::decode_segment(segment.value));
-          if (state.store == record.number && state.state == format::Segment::State::kStaging) ++staged;
+          if (state.store == record.number && state.state == format::Segment::State::kStaging)
+            ++staged;
         }
         more = segments.more;
         if (more) from = segments.items.back().key + '\0';
@@ -102,18 +105,21 @@ Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
       if (staged == 0) continue;
       if (!accept_lost) {
         return error(ENOENT,
-                     "staging folder {} of host {} is gone, with {} segments not yet in the bucket; bring it back, or "
+                     "staging folder {} of host {} is gone, with {} segments not yet in the "
+                     "bucket; bring it back, or "
                      "mount with --accept-lost-staging (reading what it held will fail with EIO)",
                      record.path, record.host, staged);
       }
-      log(LogLevel::kError, "staging folder {} of host {} is gone: {} segments lost", record.path, record.host, staged);
+      log(LogLevel::kError, "staging folder {} of host {} is gone: {} segments lost", record.path,
+          record.host, staged);
     }
     if (!page.more) return {};
     begin = page.items.back().key + '\0';
   }
 }
 
-// Segments that the metadata lists as staged here and no journal holds. Those without a living byte lost nothing.
+// Segments that the metadata lists as staged here and no journal holds. Those without a living byte
+// lost nothing.
 Status OpenVolume::settle_lost_segments(bool accept_lost) {
   uint64_t lost = 0;
   for (const meta::SegmentInfo& segment : replay_.lost_segments) {
@@ -126,7 +132,8 @@ Status OpenVolume::settle_lost_segments(bool accept_lost) {
   if (lost == 0) return {};
   if (!accept_lost) {
     return error(ENOENT,
-                 "{} segments of staging folder {} are gone before they reached the bucket; bring the folder back, or "
+                 "{} segments of staging folder {} are gone before they reached the bucket; bring "
+                 "the folder back, or "
                  "mount with --accept-lost-staging (reading what they held will fail with EIO)",
                  lost, staging_->folder());
   }
@@ -160,15 +167,19 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
   const data::StagingIdentity identity{volume_.uuid, volume_.lineage, host_name()};
   TRY_ASSIGN(staging_, data::Staging::open(seams, state_dir, identity, settings.staging));
   TRY_ASSIGN(session_, metadata.session_open(host_name(), mount_point));
-  TRY_ASSIGN(const uint32_t store_number, metadata.store_open(session_, staging_->uuid(), host_name(),
-                                                              staging_->folder(), staging_->nonce()));
+  TRY_ASSIGN(const uint32_t store_number,
+             metadata.store_open(session_, staging_->uuid(), host_name(), staging_->folder(),
+                                 staging_->nonce()));
   TRY_ASSIGN(replay_, staging_->replay(metadata, store_number));
   if (replay_.records > 0 || replay_.quarantined_files > 0) {
-    log(LogLevel::kInfo, "replayed {} records of {} journals: {} applied, {} known, {} of freed files, {} refused",
-        replay_.records, replay_.journals, replay_.applied, replay_.already, replay_.no_inode, replay_.conflicts);
+    log(LogLevel::kInfo,
+        "replayed {} records of {} journals: {} applied, {} known, {} of freed files, {} refused",
+        replay_.records, replay_.journals, replay_.applied, replay_.already, replay_.no_inode,
+        replay_.conflicts);
   }
   TRY(settle_lost_segments(settings.accept_lost_staging));
-  reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid}, staging_.get(), {});
+  reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid},
+                               staging_.get(), {});
   client::Client::Seams client_seams{metadata,       *staging_,  *reader_, *cache_,
                                      runtime_.clock, *executor_, session_, store_number};
   TRY_ASSIGN(client_, client::Client::start(client_seams, settings.client));

@@ -1,4 +1,5 @@
-// A volume opened by this process, as far as a command or a mount needs it. Members are destroyed in the right order.
+// A volume opened by this process, as far as a command or a mount needs it. Members are destroyed
+// in the right order.
 #pragma once
 
 #include <memory>
@@ -16,10 +17,10 @@
 namespace shoal::cmd {
 
 struct OpenSettings {
-  bool take_over = false;              // mount although the bucket knows a newer life of the metadata
-  bool accept_lost_staging = false;    // mount although staging of this host is gone
-  Path state_dir;                      // empty: default
-  Path cache_dir;                      // empty: default
+  bool take_over = false;            // mount although the bucket knows a newer life of the metadata
+  bool accept_lost_staging = false;  // mount although staging of this host is gone
+  Path state_dir;                    // empty: default
+  Path cache_dir;                    // empty: default
   uint64_t cache_bytes = uint64_t{100} << 30;  // 0: no disk cache
   data::StagingOptions staging;
   client::ClientOptions client;
@@ -32,7 +33,8 @@ class OpenVolume {
   // As its owner: checks the bucket's marker, takes an epoch, writes the marker.
   static Result<std::unique_ptr<OpenVolume>> open_to_own(Runtime& runtime, const MetaUrl& url,
                                                          const OpenSettings& settings);
-  // With staging replayed and a client: what a mount is, and what `flush` and `umount` of a dead one need.
+  // With staging replayed and a client: what a mount is, and what `flush` and `umount` of a dead
+  // one need.
   static Result<std::unique_ptr<OpenVolume>> open_whole(Runtime& runtime, const MetaUrl& url,
                                                         const OpenSettings& settings);
   ~OpenVolume();
@@ -41,9 +43,9 @@ class OpenVolume {
   const MetaUrl& url() const { return url_; }
   const format::Volume& volume() const { return volume_; }
   engine::KvEngine& engine() { return *engine_; }
-  meta::OwnerHandle* owner() { return owner_.get(); }          // null: opened to read
-  object::ObjectStore* store() { return store_.get(); }        // null: opened to read
-  data::Staging* staging() { return staging_.get(); }          // null unless whole
+  meta::OwnerHandle* owner() { return owner_.get(); }    // null: opened to read
+  object::ObjectStore* store() { return store_.get(); }  // null: opened to read
+  data::Staging* staging() { return staging_.get(); }    // null unless whole
   data::Reader* reader() { return reader_.get(); }
   client::Client* client() { return client_.get(); }
   const data::ReplayReport& replay_report() const { return replay_; }
@@ -63,9 +65,10 @@ class OpenVolume {
   Runtime& runtime_;
   MetaUrl url_;
   format::Volume volume_;
-  std::unique_ptr<ThreadPool> store_executor_;  // the folder store's calls; nothing else may wait in it
-  std::unique_ptr<ThreadPool> read_executor_;   // fetches and read-ahead
-  std::unique_ptr<ThreadPool> executor_;        // timers, uploads, reclaim
+  std::unique_ptr<ThreadPool>
+      store_executor_;  // the folder store's calls; nothing else may wait in it
+  std::unique_ptr<ThreadPool> read_executor_;  // fetches and read-ahead
+  std::unique_ptr<ThreadPool> executor_;       // timers, uploads, reclaim
   std::unique_ptr<engine::KvEngine> engine_;
   std::unique_ptr<object::ObjectStore> store_;
   std::unique_ptr<meta::OwnerHandle> owner_;

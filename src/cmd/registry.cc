@@ -15,7 +15,8 @@ using nlohmann::json;
 
 std::string runtime_folder() {
   if (geteuid() == 0) return "/run/shoal/mounts";
-  if (const char* run = getenv("XDG_RUNTIME_DIR"); run != nullptr && *run == '/') return join(run, "shoal/mounts");
+  if (const char* run = getenv("XDG_RUNTIME_DIR"); run != nullptr && *run == '/')
+    return join(run, "shoal/mounts");
   return fmt::format("/tmp/shoal-{}/mounts", geteuid());
 }
 
@@ -55,15 +56,18 @@ bool process_alive(int64_t pid) {
   if (!stat.ok()) return false;
   // "pid (name) state …"; the name may hold anything, so the last parenthesis counts.
   const size_t name_end = stat->rfind(')');
-  return name_end != std::string::npos && name_end + 2 < stat->size() && (*stat)[name_end + 2] != 'Z';
+  return name_end != std::string::npos && name_end + 2 < stat->size() &&
+         (*stat)[name_end + 2] != 'Z';
 }
 
 Status register_mount(const MountRecord& record) {
   RealFs fs;
   TRY(make_dirs(fs, runtime_folder()));
-  const json value = {{"device", record.device},       {"pid", record.pid},       {"mount_point", record.mount_point},
-                      {"meta_url", record.meta_url},   {"volume", record.volume}, {"control", record.control}};
-  return write_file_atomically(fs, record_path(runtime_folder(), record.device), as_bytes(value.dump()));
+  const json value = {{"device", record.device},           {"pid", record.pid},
+                      {"mount_point", record.mount_point}, {"meta_url", record.meta_url},
+                      {"volume", record.volume},           {"control", record.control}};
+  return write_file_atomically(fs, record_path(runtime_folder(), record.device),
+                               as_bytes(value.dump()));
 }
 
 void unregister_mount(dev_t device) {
@@ -73,7 +77,8 @@ void unregister_mount(dev_t device) {
 
 Result<MountRecord> find_mount(const std::string& path) {
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return error(errno, "{}: {}", path, strerrordesc_np(errno));
+  if (::lstat(path.c_str(), &info) != 0)
+    return error(errno, "{}: {}", path, strerrordesc_np(errno));
   RealFs fs;
   for (const std::string& folder : folders()) {
     if (auto record = read_record(fs, record_path(folder, info.st_dev))) return *record;

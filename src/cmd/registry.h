@@ -1,5 +1,6 @@
-// Which live process serves a mount point: a small JSON file per mount in a runtime folder, named by the device number
-// that stat(2) shows for everything below the mount. So `shoal info PATH` finds its process from any path.
+// Which live process serves a mount point: a small JSON file per mount in a runtime folder, named
+// by the device number that stat(2) shows for everything below the mount. So `shoal info PATH`
+// finds its process from any path.
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +29,8 @@ bool process_alive(int64_t pid);
 // Written when a mount is up, removed when it is gone.
 Status register_mount(const MountRecord& record);
 void unregister_mount(dev_t device);
-// By any path on the mount; ENOENT "… is not on a Shoal mount". Records of dead processes are removed on the way.
+// By any path on the mount; ENOENT "… is not on a Shoal mount". Records of dead processes are
+// removed on the way.
 Result<MountRecord> find_mount(const std::string& path);
 Result<std::vector<MountRecord>> list_mounts();
 

@@ -1,5 +1,5 @@
-// One function per command that runs on an open volume; services.cc holds the table. Arguments and results are JSON.
-// Private to cmd/.
+// One function per command that runs on an open volume; services.cc holds the table. Arguments and
+// results are JSON. Private to cmd/.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -19,9 +19,12 @@ Result<Json> serve_flush(OpenVolume& volume, const Json& arguments, const Progre
 Result<Json> serve_fsck(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_gc(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_repack(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
-Result<Json> serve_trash_list(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
-Result<Json> serve_trash_restore(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
-Result<Json> serve_trash_empty(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
+Result<Json> serve_trash_list(OpenVolume& volume, const Json& arguments,
+                              const ProgressJson& progress);
+Result<Json> serve_trash_restore(OpenVolume& volume, const Json& arguments,
+                                 const ProgressJson& progress);
+Result<Json> serve_trash_empty(OpenVolume& volume, const Json& arguments,
+                               const ProgressJson& progress);
 Result<Json> serve_config(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 
 // Who the commands act as: the operator.

@@ -80,29 +80,33 @@ std::string time_text(const Time& time) {
   return text;
 }
 
-Result<std::string> serve_command(OpenVolume& volume, const std::string& command, const std::string& arguments_json,
-                                  const Progress& progress) {
+Result<std::string> serve_command(OpenVolume& volume, const std::string& command,
+                                  const std::string& arguments_json, const Progress& progress) {
   const Json arguments = Json::parse(arguments_json, nullptr, false);
-  if (!arguments.is_object()) return error(EINVAL, "the arguments of '{}' are not a JSON object", command);
+  if (!arguments.is_object())
+    return error(EINVAL, "the arguments of '{}' are not a JSON object", command);
   for (const Row& row : kTable) {
     if (command != row.command) continue;
-    TRY_ASSIGN(const Json result, row.handler(volume, arguments, [&progress](const Json& json) -> Status {
-      return progress ? progress(json.dump()) : Status();
-    }));
+    TRY_ASSIGN(const Json result,
+               row.handler(volume, arguments, [&progress](const Json& json) -> Status {
+                 return progress ? progress(json.dump()) : Status();
+               }));
     return result.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   return error(EINVAL, "unknown command '{}'", command);
 }
 
-Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need, const std::string& command,
-                                  const std::string& arguments_json) {
-  Result<std::string> answer = rpc::ask(runtime.net, url.control_address(), command, arguments_json, show_progress_json);
+Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
+                                  const std::string& command, const std::string& arguments_json) {
+  Result<std::string> answer =
+      rpc::ask(runtime.net, url.control_address(), command, arguments_json, show_progress_json);
   end_progress();
   if (answer.ok() || !nobody_there(answer.error().code())) return answer;
 
-  Result<std::unique_ptr<OpenVolume>> volume = need == Need::kRead  ? OpenVolume::open_to_read(runtime, url)
-                                               : need == Need::kOwn ? OpenVolume::open_to_own(runtime, url, {})
-                                                                    : OpenVolume::open_whole(runtime, url, {});
+  Result<std::unique_ptr<OpenVolume>> volume =
+      need == Need::kRead  ? OpenVolume::open_to_read(runtime, url)
+      : need == Need::kOwn ? OpenVolume::open_to_own(runtime, url, {})
+                           : OpenVolume::open_whole(runtime, url, {});
   if (!volume.ok()) return std::move(volume).error();
   answer = serve_command(**volume, command, arguments_json, [](const std::string& text) -> Status {
     show_progress_json(text);
@@ -112,11 +116,12 @@ Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need nee
   return answer;
 }
 
-Result<std::string> run_on_mount(Runtime& runtime, const std::string& path, const std::string& command,
-                                 const std::string& arguments_json) {
+Result<std::string> run_on_mount(Runtime& runtime, const std::string& path,
+                                 const std::string& command, const std::string& arguments_json) {
   TRY_ASSIGN(const MountRecord mount, find_mount(path));
   TRY_ASSIGN(const NetAddress address, NetAddress::parse(mount.control));
-  Result<std::string> answer = rpc::ask(runtime.net, address, command, arguments_json, show_progress_json);
+  Result<std::string> answer =
+      rpc::ask(runtime.net, address, command, arguments_json, show_progress_json);
   end_progress();
   return answer;
 }

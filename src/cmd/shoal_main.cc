@@ -37,7 +37,8 @@ bool called_as_mount_helper(const char* name) {
 
 int run(int argc, char** argv) {
   shoal::cmd::Runtime runtime;
-  if (argc > 0 && called_as_mount_helper(argv[0])) return shoal::cmd::run_mount_helper(runtime, argc, argv);
+  if (argc > 0 && called_as_mount_helper(argv[0]))
+    return shoal::cmd::run_mount_helper(runtime, argc, argv);
   shoal::cmd::Context context{runtime, false, {}};
   CLI::App app("Shoal: a POSIX file system over object storage.", "shoal");
   app.require_subcommand(1);

@@ -17,7 +17,8 @@ Result<meta::VolumeUsage> usage_of(OpenVolume& volume) {
   meta::VolumeUsage usage;
   usage.capacity_bytes = volume.volume().capacity_bytes;
   usage.inodes_max = volume.volume().inodes_max;
-  uint64_t* const slots[] = {&usage.used_bytes, &usage.inodes, &usage.trash_bytes, &usage.trash_inodes};
+  uint64_t* const slots[] = {&usage.used_bytes, &usage.inodes, &usage.trash_bytes,
+                             &usage.trash_inodes};
   for (uint16_t slot = 0; slot < 4; ++slot) {
     TRY_ASSIGN(const int64_t value,
                engine::read_counter(volume.engine(), nullptr, format::usage_key(0, slot)));
@@ -40,9 +41,11 @@ Json staging_json(const data::StagingStatus& staging) {
 }
 
 Json counts_json(const object::RequestCounts& counts) {
-  return {{"put", counts.put},         {"get", counts.get},           {"head", counts.head},
-          {"remove", counts.remove},   {"list", counts.list},         {"multipart", counts.multipart},
-          {"retries", counts.retries}, {"bytes_out", counts.bytes_out}, {"bytes_in", counts.bytes_in}};
+  return {{"put", counts.put},          {"get", counts.get},
+          {"head", counts.head},        {"remove", counts.remove},
+          {"list", counts.list},        {"multipart", counts.multipart},
+          {"retries", counts.retries},  {"bytes_out", counts.bytes_out},
+          {"bytes_in", counts.bytes_in}};
 }
 
 }  // namespace
@@ -79,21 +82,29 @@ Result<Json> serve_status(OpenVolume& volume, const Json&, const ProgressJson&) 
 }
 
 Result<Json> serve_stats(OpenVolume& volume, const Json&, const ProgressJson&) {
-  if (volume.client() == nullptr) return error(ENOTCONN, "the volume is not mounted; stats are of a live mount");
+  if (volume.client() == nullptr)
+    return error(ENOTCONN, "the volume is not mounted; stats are of a live mount");
   const client::ClientStatus status = volume.client()->status();
   Json json;
   json["open_files"] = status.open_files;
   json["uncommitted_operations"] = status.uncommitted_operations;
   json["buffered_bytes"] = status.buffered_bytes;
   json["staging"] = staging_json(status.staging);
-  json["read"] = {{"staged_bytes", status.reads.staged_bytes}, {"memory_bytes", status.reads.memory_bytes},
-                  {"disk_bytes", status.reads.disk_bytes},     {"store_bytes", status.reads.store_bytes},
-                  {"store_gets", status.reads.store_gets},     {"crc_errors", status.reads.crc_errors},
+  json["read"] = {{"staged_bytes", status.reads.staged_bytes},
+                  {"memory_bytes", status.reads.memory_bytes},
+                  {"disk_bytes", status.reads.disk_bytes},
+                  {"store_bytes", status.reads.store_bytes},
+                  {"store_gets", status.reads.store_gets},
+                  {"crc_errors", status.reads.crc_errors},
                   {"retries", status.reads.retries}};
-  json["cache"] = {{"capacity_bytes", status.cache.capacity_bytes}, {"used_bytes", status.cache.used_bytes},
-                   {"hits", status.cache.hits},                     {"misses", status.cache.misses},
-                   {"fills", status.cache.fills},                   {"evictions", status.cache.evictions},
-                   {"crc_errors", status.cache.crc_errors},         {"io_errors", status.cache.io_errors},
+  json["cache"] = {{"capacity_bytes", status.cache.capacity_bytes},
+                   {"used_bytes", status.cache.used_bytes},
+                   {"hits", status.cache.hits},
+                   {"misses", status.cache.misses},
+                   {"fills", status.cache.fills},
+                   {"evictions", status.cache.evictions},
+                   {"crc_errors", status.cache.crc_errors},
+                   {"io_errors", status.cache.io_errors},
                    {"degraded", status.cache.degraded}};
   if (volume.store() != nullptr) json["requests"] = counts_json(volume.store()->counts());
   return json;
@@ -101,12 +112,14 @@ Result<Json> serve_stats(OpenVolume& volume, const Json&, const ProgressJson&) {
 
 void add_status(CLI::App& app, Context& context) {
   auto url = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("status", "Show a volume: settings, usage, what waits for the bucket");
+  CLI::App* sub =
+      app.add_subcommand("status", "Show a volume: settings, usage, what waits for the bucket");
   sub->add_option("META-URL", *url, "rocksdb:///absolute/folder")->required();
   sub->callback([&context, url] {
     context.run = [&context, url]() -> Status {
       TRY_ASSIGN(const MetaUrl meta_url, MetaUrl::parse(*url));
-      TRY_ASSIGN(const std::string json, run_on_volume(context.runtime, meta_url, Need::kRead, "status", "{}"));
+      TRY_ASSIGN(const std::string json,
+                 run_on_volume(context.runtime, meta_url, Need::kRead, "status", "{}"));
       print_facts(context, json);
       return {};
     };
@@ -115,7 +128,8 @@ void add_status(CLI::App& app, Context& context) {
 
 void add_stats(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
-  CLI::App* sub = app.add_subcommand("stats", "Show counters of a live mount: where bytes came from, requests sent");
+  CLI::App* sub = app.add_subcommand(
+      "stats", "Show counters of a live mount: where bytes came from, requests sent");
   sub->add_option("MOUNTPOINT", *path, "any path on the mount")->required();
   sub->callback([&context, path] {
     context.run = [&context, path]() -> Status {

@@ -18,7 +18,9 @@ Result<Json> serve_trash_list(OpenVolume& volume, const Json& arguments, const P
                     {"size", entry.size},
                     {"type", entry.is_directory ? "directory" : "file"},
                     {"name", entry.name},
-                    {"from", entry.path.empty() ? "(directory gone, inode " + std::to_string(entry.parent) + ")" : entry.path}});
+                    {"from", entry.path.empty()
+                                 ? "(directory gone, inode " + std::to_string(entry.parent) + ")"
+                                 : entry.path}});
   }
   return Json{{"entries", list}};
 }
@@ -40,7 +42,8 @@ Result<Json> serve_trash_restore(OpenVolume& volume, const Json& arguments, cons
 }
 
 Result<Json> serve_trash_empty(OpenVolume& volume, const Json& arguments, const ProgressJson&) {
-  TRY_ASSIGN(const uint64_t freed, volume.owner()->maintenance().trash_empty(arguments.value("days", 0u)));
+  TRY_ASSIGN(const uint64_t freed,
+             volume.owner()->maintenance().trash_empty(arguments.value("days", 0u)));
   return Json{{"freed_inodes", freed}};
 }
 
@@ -75,22 +78,30 @@ void add_trash(CLI::App& app, Context& context) {
   list->add_option("META-URL", arguments->url)->required();
   list->add_option("--limit", arguments->limit, "at most so many")->capture_default_str();
   list->callback([&context, arguments] {
-    ask(context, arguments, "trash-list", [](const TrashArguments& a) { return Json{{"limit", a.limit}}; });
+    ask(context, arguments, "trash-list", [](const TrashArguments& a) {
+      return Json{{"limit", a.limit}};
+    });
   });
 
-  CLI::App* restore = trash->add_subcommand("restore", "Put a deleted file or directory back where it was, or at --to");
+  CLI::App* restore = trash->add_subcommand(
+      "restore", "Put a deleted file or directory back where it was, or at --to");
   restore->add_option("META-URL", arguments->url)->required();
   restore->add_option("INODE", arguments->ino, "as trash list shows it")->required();
   restore->add_option("--to", arguments->to, "path in the volume");
   restore->callback([&context, arguments] {
-    ask(context, arguments, "trash-restore", [](const TrashArguments& a) { return Json{{"ino", a.ino}, {"to", a.to}}; });
+    ask(context, arguments, "trash-restore", [](const TrashArguments& a) {
+      return Json{{"ino", a.ino}, {"to", a.to}};
+    });
   });
 
-  CLI::App* empty = trash->add_subcommand("empty", "Free what was deleted --days ago or earlier (default: everything)");
+  CLI::App* empty = trash->add_subcommand(
+      "empty", "Free what was deleted --days ago or earlier (default: everything)");
   empty->add_option("META-URL", arguments->url)->required();
   empty->add_option("--days", arguments->days)->capture_default_str();
   empty->callback([&context, arguments] {
-    ask(context, arguments, "trash-empty", [](const TrashArguments& a) { return Json{{"days", a.days}}; });
+    ask(context, arguments, "trash-empty", [](const TrashArguments& a) {
+      return Json{{"days", a.days}};
+    });
   });
 }
 

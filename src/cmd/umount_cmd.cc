@@ -19,7 +19,8 @@ Status wait_for_exit(Runtime& runtime, int64_t pid) {
   while (process_alive(pid)) {
     const auto waited = runtime.clock.since_boot() - begin;
     if (waited > kExitWait) {
-      return error(ETIMEDOUT, "process {} still works after {} s; it goes on by itself", pid, kExitWait.count());
+      return error(ETIMEDOUT, "process {} still works after {} s; it goes on by itself", pid,
+                   kExitWait.count());
     }
     if (waited > std::chrono::seconds(1)) {
       show_progress(fmt::format("waiting for process {} to finish ({} s)", pid,
@@ -35,7 +36,8 @@ Status run_umount(Context& context, const std::string& path, bool force) {
   const std::string mount_point = std::filesystem::absolute(path).lexically_normal().string();
   Result<MountRecord> mount = find_mount(mount_point);
   if (mount.ok() && mount->mount_point != mount_point && mount->mount_point + "/" != mount_point) {
-    return error(EINVAL, "{} is not a mount point; the mount is at {}", mount_point, mount->mount_point);
+    return error(EINVAL, "{} is not a mount point; the mount is at {}", mount_point,
+                 mount->mount_point);
   }
   if (!mount.ok()) {
     // Dead, or never ours: the kernel knows.
@@ -52,10 +54,12 @@ Status run_umount(Context& context, const std::string& path, bool force) {
 void add_umount(CLI::App& app, Context& context) {
   auto path = std::make_shared<std::string>();
   auto force = std::make_shared<bool>(false);
-  CLI::App* sub = app.add_subcommand("umount", "Unmount, after everything written is in the bucket");
+  CLI::App* sub =
+      app.add_subcommand("umount", "Unmount, after everything written is in the bucket");
   sub->add_option("MOUNTPOINT", *path)->required();
   sub->add_flag("--force", *force,
-                "do not wait for the bucket (what is staged is uploaded by the next mount), unmount even when busy");
+                "do not wait for the bucket (what is staged is uploaded by the next mount), "
+                "unmount even when busy");
   sub->callback([&context, path, force] {
     context.run = [&context, path, force] { return run_umount(context, *path, *force); };
   });

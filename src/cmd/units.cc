@@ -24,7 +24,8 @@ Result<uint64_t> parse_size(std::string_view text) {
   }
   const double bytes = number * std::pow(1024.0, power);
   if (code != std::errc() || power < 0 || number < 0 || !(bytes < 9.2e18)) {
-    return error(EINVAL, "'{}' is not a size; write a number with K, M, G, T or P, such as 100G", text);
+    return error(EINVAL, "'{}' is not a size; write a number with K, M, G, T or P, such as 100G",
+                 text);
   }
   return static_cast<uint64_t>(bytes);
 }

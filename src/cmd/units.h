@@ -9,7 +9,8 @@
 
 namespace shoal::cmd {
 
-// "100", "64K", "1.5G", "1T", "10GiB": powers of 1,024, as JuiceFS and du do. EINVAL naming the value.
+// "100", "64K", "1.5G", "1T", "10GiB": powers of 1,024, as JuiceFS and du do. EINVAL naming the
+// value.
 Result<uint64_t> parse_size(std::string_view text);
 // "0 B", "512 B", "1.5 KiB", "64.0 MiB" …
 std::string format_size(uint64_t bytes);

@@ -18,12 +18,12 @@ struct BlockSource::Block {
   CondVar changed;
   bool done GUARDED_BY(mutex) = false;
   std::optional<Error> failed GUARDED_BY(mutex);
-  ByteBuffer bytes;  // written by the fetch before `done`, never after
+  ByteBuffer bytes;    // written by the fetch before `done`, never after
   bool ahead = false;  // counted in ahead_bytes_
 };
 
-BlockSource::BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor, const Uuid& volume,
-                         const Limits& limits)
+BlockSource::BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor,
+                         const Uuid& volume, const Limits& limits)
     : store_(store), cache_(cache), executor_(executor), volume_(volume), limits_(limits) {}
 
 void BlockSource::begin_flight() {
@@ -75,10 +75,12 @@ Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes
   return copy_out(*block, id, offset, into);
 }
 
-Status BlockSource::copy_out(const Block& block, const BlockId& id, uint32_t offset, MutableBytes into) {
+Status BlockSource::copy_out(const Block& block, const BlockId& id, uint32_t offset,
+                             MutableBytes into) {
   if (block.bytes.size() < offset + into.size()) {
     return error(EIO, "segment {} ends at {}, bytes up to {} are needed", id.segment.to_string(),
-                 id.block * kBlockBytes + block.bytes.size(), id.block * kBlockBytes + offset + into.size());
+                 id.block * kBlockBytes + block.bytes.size(),
+                 id.block * kBlockBytes + offset + into.size());
   }
   std::memcpy(into.data(), block.bytes.data() + offset, into.size());
   return {};
@@ -87,25 +89,27 @@ Status BlockSource::copy_out(const Block& block, const BlockId& id, uint32_t off
 // One GET for just the range, widened to whole cache units so that the disk cache can keep it.
 Status BlockSource::read_exact(const BlockId& id, uint32_t offset, MutableBytes into) {
   const uint32_t begin = offset / kCacheUnitBytes * kCacheUnitBytes;
-  const auto end = static_cast<uint32_t>(
-      std::min<uint64_t>((offset + into.size() + kCacheUnitBytes - 1) / kCacheUnitBytes * kCacheUnitBytes, kBlockBytes));
+  const auto end = static_cast<uint32_t>(std::min<uint64_t>(
+      (offset + into.size() + kCacheUnitBytes - 1) / kCacheUnitBytes * kCacheUnitBytes,
+      kBlockBytes));
   auto bytes = std::make_shared<ByteBuffer>(end - begin);  // shared with the cache fill
   object::GetOptions options;
   options.call.deadline = limits_.deadline;
   ++counters_.store_gets;
   TRY_ASSIGN(const object::GetResult got,
              object::wait_for<object::GetResult>([&](object::Done<object::GetResult> done) {
-               store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes + begin, *bytes,
-                          options, std::move(done));
+               store_.get(format::segment_object_key(volume_, id.segment),
+                          id.block * kBlockBytes + begin, *bytes, options, std::move(done));
              }));
   counters_.store_bytes += got.bytes;
   if (got.bytes < offset - begin + into.size()) {
-    return error(EIO, "segment {} is too short: {} bytes at {} were asked, {} came", id.segment.to_string(),
-                 bytes->size(), id.block * kBlockBytes + begin, got.bytes);
+    return error(EIO, "segment {} is too short: {} bytes at {} were asked, {} came",
+                 id.segment.to_string(), bytes->size(), id.block * kBlockBytes + begin, got.bytes);
   }
   std::memcpy(into.data(), bytes->data() + (offset - begin), into.size());
   if (got.object_size > 0) {
-    const auto chunk = static_cast<uint32_t>(std::min<uint64_t>(kBlockBytes, got.object_size - id.block * kBlockBytes));
+    const auto chunk = static_cast<uint32_t>(
+        std::min<uint64_t>(kBlockBytes, got.object_size - id.block * kBlockBytes));
     bytes->resize(got.bytes);
     begin_flight();
     executor_.post([this, id, begin, bytes, chunk] {
@@ -116,7 +120,8 @@ Status BlockSource::read_exact(const BlockId& id, uint32_t offset, MutableBytes 
   return {};
 }
 
-// True when one of the last exact reads fell into the same block: then the whole block is worth fetching.
+// True when one of the last exact reads fell into the same block: then the whole block is worth
+// fetching.
 bool BlockSource::seen_lately(const BlockId& id) {
   Shard& shard = shard_of(id);
   MutexLock lock(shard.mutex);
@@ -160,8 +165,10 @@ void BlockSource::fetch(const BlockId& id, const BlockPtr& block, object::Priori
   object::GetOptions options;
   options.call = {limits_.deadline, priority};
   ++counters_.store_gets;
-  store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes, block->bytes, options,
-             [this, id, block](Result<object::GetResult> got) { fetched(id, block, std::move(got)); });
+  store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes, block->bytes,
+             options, [this, id, block](Result<object::GetResult> got) {
+               fetched(id, block, std::move(got));
+             });
 }
 
 void BlockSource::fetched(const BlockId& id, const BlockPtr& block, Result<object::GetResult> got) {

@@ -1,5 +1,6 @@
-// BlockSource: bytes of stored segments from memory, the disk cache or the bucket, single-flight per block
-// (design §6.3). Unverified: frame CRCs are the Reader's business. Thread-safe; sharded, no global lock.
+// BlockSource: bytes of stored segments from memory, the disk cache or the bucket, single-flight
+// per block (design §6.3). Unverified: frame CRCs are the Reader's business. Thread-safe; sharded,
+// no global lock.
 #pragma once
 
 #include <array>
@@ -38,11 +39,12 @@ class BlockSource {
   };
   enum class Want { kExact, kWholeBlock };
 
-  BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor, const Uuid& volume,
-              const Limits& limits);
+  BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor,
+              const Uuid& volume, const Limits& limits);
   ~BlockSource();  // waits for fetches in flight
 
-  // Fills `into` from byte `offset` of the segment's object, which must hold them: a shorter object is EIO, none ENOENT.
+  // Fills `into` from byte `offset` of the segment's object, which must hold them: a shorter object
+  // is EIO, none ENOENT.
   Status read(const SegmentId& segment, uint64_t offset, MutableBytes into, Want want);
   // Starts fetching a block unless it is here or on its way, or too much is in flight.
   void prefetch(const BlockId& id);
@@ -52,10 +54,12 @@ class BlockSource {
   const BlockCounters& counters() const { return counters_; }
 
  private:
-  struct Block;  // fetched or being fetched
+  struct Block;                             // fetched or being fetched
   using BlockPtr = std::shared_ptr<Block>;  // shared by waiters, the shard and the fetch under way
   struct BlockHash {
-    size_t operator()(const BlockId& id) const { return std::hash<SegmentId>()(id.segment) ^ id.block * 0x9e3779b97f4a7c15ull; }
+    size_t operator()(const BlockId& id) const {
+      return std::hash<SegmentId>()(id.segment) ^ id.block * 0x9e3779b97f4a7c15ull;
+    }
   };
   struct Shard {
     Mutex mutex;
@@ -66,7 +70,9 @@ class BlockSource {
     size_t recent_next GUARDED_BY(mutex) = 0;
   };
 
-  Shard& shard_of(const BlockId& id) { return shards_[BlockHash()(id) >> 7 & (shards_.size() - 1)]; }
+  Shard& shard_of(const BlockId& id) {
+    return shards_[BlockHash()(id) >> 7 & (shards_.size() - 1)];
+  }
   Status read_within(const BlockId& id, uint32_t offset, MutableBytes into, Want want);
   Status read_exact(const BlockId& id, uint32_t offset, MutableBytes into);
   bool seen_lately(const BlockId& id);

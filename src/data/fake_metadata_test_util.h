@@ -1,5 +1,6 @@
-// An owner for tests of staging: keeps the rules of meta::Metadata for segments and data records (design §6.2), and
-// nothing else. Its state lives in a FakeEngine, a log of states whose unsynced tail a power cut may take.
+// An owner for tests of staging: keeps the rules of meta::Metadata for segments and data records
+// (design §6.2), and nothing else. Its state lives in a FakeEngine, a log of states whose unsynced
+// tail a power cut may take.
 #pragma once
 
 #include <atomic>
@@ -37,10 +38,12 @@ class UnansweredMetadata : public Metadata {
     return Error(ENOSYS);
   }
   Result<Attr> link(const Request&, Ino, Ino, std::string_view) override { return Error(ENOSYS); }
-  Result<Created> create(const Request&, Ino, std::string_view, uint32_t, OpenFlags, bool) override {
+  Result<Created> create(const Request&, Ino, std::string_view, uint32_t, OpenFlags,
+                         bool) override {
     return Error(ENOSYS);
   }
-  std::vector<Result<Created>> create_many(const Request&, Ino, const std::vector<CreateMany>&) override {
+  std::vector<Result<Created>> create_many(const Request&, Ino,
+                                           const std::vector<CreateMany>&) override {
     return {};
   }
   Result<Opened> create_unnamed(const Request&, Ino, uint32_t, OpenFlags) override {
@@ -48,7 +51,8 @@ class UnansweredMetadata : public Metadata {
   }
   Result<Attr> unlink(const Request&, Ino, std::string_view) override { return Error(ENOSYS); }
   Result<Attr> rmdir(const Request&, Ino, std::string_view) override { return Error(ENOSYS); }
-  Result<Renamed> rename(const Request&, Ino, std::string_view, Ino, std::string_view, RenameMode) override {
+  Result<Renamed> rename(const Request&, Ino, std::string_view, Ino, std::string_view,
+                         RenameMode) override {
     return Error(ENOSYS);
   }
   Result<std::string> readlink(const Request&, Ino) override { return Error(ENOSYS); }
@@ -62,7 +66,8 @@ class UnansweredMetadata : public Metadata {
     return Error(ENOSYS);
   }
   Result<std::vector<std::string>> listxattr(const Request&, Ino) override { return Error(ENOSYS); }
-  Status setxattr(const Request&, Ino, std::string_view, std::string_view, XattrMode, bool) override {
+  Status setxattr(const Request&, Ino, std::string_view, std::string_view, XattrMode,
+                  bool) override {
     return Error(ENOSYS);
   }
   Status removexattr(const Request&, Ino, std::string_view) override { return Error(ENOSYS); }
@@ -127,16 +132,19 @@ class FakeOwner final : public meta::UnansweredMetadata {
   void die_when(std::function<bool()> dead) { dead_when_ = std::move(dead); }
   void fail(int times) { failures_ = times; }  // the next segment_stored answer EIO
   void remove_inode(Ino ino);
-  // Records that named a segment without `B`, and every other broken promise of staging; must stay empty.
+  // Records that named a segment without `B`, and every other broken promise of staging; must stay
+  // empty.
   std::vector<std::string> violations() const;
 
-  Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&, uint64_t) override {
+  Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&,
+                              uint64_t) override {
     return 1u;
   }
   Status segment_open(const meta::Request& request, const SegmentId& id, uint32_t store) override;
   Result<meta::CommitReply> commit_data(const meta::Request& request, uint32_t store,
                                         const std::vector<meta::DataRecord>& records) override;
-  Status segment_stored(const meta::Request& request, const SegmentId& id, uint64_t length, bool complete) override;
+  Status segment_stored(const meta::Request& request, const SegmentId& id, uint64_t length,
+                        bool complete) override;
   Status segment_discard(const meta::Request& request, const SegmentId& id) override;
   Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t store) override;
   Status sync() override;

@@ -6,8 +6,8 @@
 namespace shoal::data {
 namespace {
 
-// In a large writer's segment the slice has no record header before it. (The journal's record of such a slice has no
-// frames of its own: frame_bytes is 0 there.)
+// In a large writer's segment the slice has no record header before it. (The journal's record of
+// such a slice has no frames of its own: frame_bytes is 0 there.)
 uint64_t slice_offset(const format::FooterRecord& record) {
   const bool external = (record.header.flags & format::kRecordExternal) != 0;
   return record.position + (external ? 0 : format::kRecordHeaderBytes);
@@ -20,9 +20,13 @@ struct FrameTables::Slot {
   std::shared_ptr<const FrameTable> table GUARDED_BY(mutex);
 };
 
-FrameTables::FrameTables(object::ObjectStore& store, BlockSource& blocks, const Uuid& volume, uint64_t memory_bytes,
-                         std::chrono::milliseconds deadline)
-    : store_(store), blocks_(blocks), volume_(volume), memory_bytes_(memory_bytes), deadline_(deadline) {}
+FrameTables::FrameTables(object::ObjectStore& store, BlockSource& blocks, const Uuid& volume,
+                         uint64_t memory_bytes, std::chrono::milliseconds deadline)
+    : store_(store),
+      blocks_(blocks),
+      volume_(volume),
+      memory_bytes_(memory_bytes),
+      deadline_(deadline) {}
 
 Result<std::shared_ptr<const FrameTable>> FrameTables::get(const SegmentId& id) {
   std::shared_ptr<Slot> slot;
@@ -98,7 +102,8 @@ Result<std::shared_ptr<const FrameTable>> FrameTables::load(const SegmentId& id)
   table->crcs = std::move(footer->frame_crcs);
   for (const format::FooterRecord& record : footer->records) {
     if (record.header.kind != format::RecordKind::kData || record.header.frame_bytes == 0) continue;
-    const uint64_t frames = (record.header.length + record.header.frame_bytes - 1) / record.header.frame_bytes;
+    const uint64_t frames =
+        (record.header.length + record.header.frame_bytes - 1) / record.header.frame_bytes;
     if (frames <= 1) continue;
     if (record.first_frame + frames > table->crcs.size()) {
       return error(EIO, "segment {}: the footer's frame table is too short", id.to_string());

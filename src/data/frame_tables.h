@@ -1,5 +1,5 @@
-// FrameTables: the frame CRCs of stored segments, read from their footers once and kept while there is room.
-// Thread-safe; single-flight per segment.
+// FrameTables: the frame CRCs of stored segments, read from their footers once and kept while there
+// is room. Thread-safe; single-flight per segment.
 #pragma once
 
 #include <list>
@@ -16,17 +16,19 @@ namespace shoal::data {
 
 // Of one segment: where each slice of more than one frame begins, and its CRCs.
 struct FrameTable {
-  std::unordered_map<uint64_t, std::pair<uint32_t, uint32_t>> slices;  // slice offset → first CRC, number of CRCs
+  std::unordered_map<uint64_t, std::pair<uint32_t, uint32_t>>
+      slices;  // slice offset → first CRC, number of CRCs
   std::vector<uint32_t> crcs;
   size_t memory_bytes() const { return crcs.size() * 4 + slices.size() * 48 + 128; }
 };
 
 class FrameTables {
  public:
-  FrameTables(object::ObjectStore& store, BlockSource& blocks, const Uuid& volume, uint64_t memory_bytes,
-              std::chrono::milliseconds deadline);
+  FrameTables(object::ObjectStore& store, BlockSource& blocks, const Uuid& volume,
+              uint64_t memory_bytes, std::chrono::milliseconds deadline);
   // ENOENT no such segment; EIO its footer is not one.
-  Result<std::shared_ptr<const FrameTable>> get(const SegmentId& id);  // shared: readers outlive an eviction
+  Result<std::shared_ptr<const FrameTable>> get(
+      const SegmentId& id);  // shared: readers outlive an eviction
   void drop(const SegmentId& id);
 
  private:

@@ -7,17 +7,20 @@
 
 namespace shoal::data {
 
-Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine, object::ObjectStore& store,
-                                                   const Uuid& volume, const Staging* staging) {
+Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine,
+                                                   object::ObjectStore& store, const Uuid& volume,
+                                                   const Staging* staging) {
   std::vector<meta::FsckProblem> problems;
   const std::string first = format::segment_key(SegmentId{}).substr(0, 1);
   std::string begin = first;
   const std::string end = engine::prefix_end(first);
-  // One list of the bucket beforehand: a segment that becomes stored later is in it or is asked for by itself.
+  // One list of the bucket beforehand: a segment that becomes stored later is in it or is asked for
+  // by itself.
   std::unordered_map<SegmentId, uint64_t> objects;
   object::ListOptions list;
   for (bool more = true; more;) {
-    TRY_ASSIGN(const object::ListPage page, object::list_and_wait(store, volume.to_string() + "/seg/", list));
+    TRY_ASSIGN(const object::ListPage page,
+               object::list_and_wait(store, volume.to_string() + "/seg/", list));
     for (const object::ObjectInfo& object : page.objects) {
       const Result<SegmentId> id = format::parse_segment_object_key(object.key);
       if (id.ok()) objects.emplace(*id, object.size);
@@ -34,7 +37,8 @@ Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine, obj
       if (record.state == format::Segment::State::kStored) {
         auto found = objects.find(id);
         if (found == objects.end()) {
-          const Result<object::ObjectInfo> head = object::head_and_wait(store, format::segment_object_key(volume, id));
+          const Result<object::ObjectInfo> head =
+              object::head_and_wait(store, format::segment_object_key(volume, id));
           if (head.ok()) {
             found = objects.emplace(id, head->size).first;
           } else if (!head.error().is(ENOENT)) {
@@ -42,10 +46,12 @@ Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine, obj
           }
         }
         if (found == objects.end()) {
-          problems.push_back({fmt::format("segment {} is stored by its record but not in the bucket", id.to_string())});
+          problems.push_back({fmt::format(
+              "segment {} is stored by its record but not in the bucket", id.to_string())});
         } else if (found->second != record.length) {
-          problems.push_back({fmt::format("segment {} has {} bytes in the bucket, its record says {}", id.to_string(),
-                                          found->second, record.length)});
+          problems.push_back(
+              {fmt::format("segment {} has {} bytes in the bucket, its record says {}",
+                           id.to_string(), found->second, record.length)});
         }
       }
     }

@@ -1,4 +1,5 @@
-// The bucket's side of fsck: every stored segment is there with the right length; staging segments are in this staging.
+// The bucket's side of fsck: every stored segment is there with the right length; staging segments
+// are in this staging.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,8 @@
 namespace shoal::data {
 
 // `staging` may be null (then staging segments are not looked at). Lists the bucket once, in pages.
-Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine, object::ObjectStore& store,
-                                                   const Uuid& volume, const Staging* staging);
+Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine,
+                                                   object::ObjectStore& store, const Uuid& volume,
+                                                   const Staging* staging);
 
 }  // namespace shoal::data

@@ -1,4 +1,5 @@
-// gc: frees segments that nothing references (design §6.4). No listing is needed; --orphans compares a listing with B.
+// gc: frees segments that nothing references (design §6.4). No listing is needed; --orphans
+// compares a listing with B.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,10 @@ struct GcReport {
   uint64_t orphans = 0, orphan_bytes = 0, removed_orphans = 0;
 };
 
-// `reader` may be null; else it forgets what was freed. A failed delete leaves the segment dying: the next run goes on.
-Result<GcReport> collect_garbage(meta::Metadata& metadata, meta::Maintenance& maintenance, object::ObjectStore& store,
-                                 Reader* reader, const Uuid& volume, const Clock& clock, const GcOptions& options);
+// `reader` may be null; else it forgets what was freed. A failed delete leaves the segment dying:
+// the next run goes on.
+Result<GcReport> collect_garbage(meta::Metadata& metadata, meta::Maintenance& maintenance,
+                                 object::ObjectStore& store, Reader* reader, const Uuid& volume,
+                                 const Clock& clock, const GcOptions& options);
 
 }  // namespace shoal::data

@@ -13,8 +13,9 @@ void FrameIndex::add(uint64_t slice_offset, std::vector<uint32_t> crcs) {
 }
 
 const std::vector<uint32_t>* FrameIndex::find(uint64_t slice_offset) const {
-  const auto at = std::lower_bound(slices_.begin(), slices_.end(), slice_offset,
-                                   [](const Slice& slice, uint64_t offset) { return slice.offset < offset; });
+  const auto at =
+      std::lower_bound(slices_.begin(), slices_.end(), slice_offset,
+                       [](const Slice& slice, uint64_t offset) { return slice.offset < offset; });
   return at != slices_.end() && at->offset == slice_offset ? &at->crcs : nullptr;
 }
 
@@ -49,12 +50,13 @@ struct Window {
 };
 
 // The end record at `position`: sealed when its footer is whole.
-Status scan_end(const ByteSource& source, const SegmentId& segment, uint64_t position, const RecordHeader& header,
-                Scan& scan) {
+Status scan_end(const ByteSource& source, const SegmentId& segment, uint64_t position,
+                const RecordHeader& header, Scan& scan) {
   const uint64_t footer_at = position + format::kRecordHeaderBytes;
   TRY_ASSIGN(const ByteView footer, source(footer_at, header.payload_length));
   if (header.payload_length == 0 || footer.size() != header.payload_length) return {};
-  if (crc32c(footer) != header.payload_crc || !format::decode_footer(footer, segment).ok()) return {};
+  if (crc32c(footer) != header.payload_crc || !format::decode_footer(footer, segment).ok())
+    return {};
   scan.object_bytes = footer_at + footer.size();
   return {};
 }
@@ -62,7 +64,8 @@ Status scan_end(const ByteSource& source, const SegmentId& segment, uint64_t pos
 }  // namespace
 
 ByteSource file_source(File& file) {
-  auto window = std::make_shared<Window>(Window{file, {}, 0, 0});  // shared: std::function wants a copyable closure
+  auto window = std::make_shared<Window>(
+      Window{file, {}, 0, 0});  // shared: std::function wants a copyable closure
   return [window](uint64_t position, size_t n) { return window->get(position, n); };
 }
 
@@ -108,7 +111,8 @@ Result<Scan> scan_records(const ByteSource& source, const SegmentId& segment, ui
 }
 
 std::string encode_end(const format::Footer& footer, uint64_t end, const SegmentId& segment) {
-  const std::string bytes = format::encode_footer(footer, end + format::kRecordHeaderBytes, segment);
+  const std::string bytes =
+      format::encode_footer(footer, end + format::kRecordHeaderBytes, segment);
   RecordHeader header;
   header.kind = RecordKind::kEnd;
   header.payload_length = static_cast<uint32_t>(bytes.size());

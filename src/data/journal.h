@@ -1,11 +1,12 @@
-// One journal file = one segment on this machine's disk, and what staging knows about it. Who may do what in which
-// state is decided by staging (staging_impl.h); this file holds the accounting.
+// One journal file = one segment on this machine's disk, and what staging knows about it. Who may
+// do what in which state is decided by staging (staging_impl.h); this file holds the accounting.
 //
 //   kOpen      appended to (or kept ready for it)
 //   kSealed    no record will follow; waits for an upload
 //   kUploading read, its footer written, its PUT under way
 //   kUploaded  the bucket has it; the owner is to be told
-//   kStored    `B` says stored, or the segment was discarded; waits until nobody can need it any more
+//   kStored    `B` says stored, or the segment was discarded; waits until nobody can need it any
+//   more
 #pragma once
 
 #include <algorithm>
@@ -26,7 +27,8 @@
 
 namespace shoal::data {
 
-// Frame CRCs of the slices that have more than one frame; those of small ones are in their record headers.
+// Frame CRCs of the slices that have more than one frame; those of small ones are in their record
+// headers.
 class FrameIndex {
  public:
   void add(uint64_t slice_offset, std::vector<uint32_t> crcs);  // offsets ascend
@@ -44,36 +46,44 @@ struct Journal {
   enum class State { kOpen, kSealed, kUploading, kUploaded, kStored };
 
   Journal(JournalName file_name, std::unique_ptr<File> file_, const format::SegmentHeader& header_)
-      : ticket(file_name.number), segment(header_.segment), header(header_), file(std::move(file_)), name(file_name) {}
+      : ticket(file_name.number),
+        segment(header_.segment),
+        header(header_),
+        file(std::move(file_)),
+        name(file_name) {}
 
   const uint64_t ticket;
   const SegmentId segment;
   const format::SegmentHeader header;
   const std::unique_ptr<File> file;
-  std::atomic<int> pins{0};  // readers; taken under the registry's lock, so that none comes once it left the registry
+  std::atomic<int> pins{
+      0};  // readers; taken under the registry's lock, so that none comes once it left the registry
 
   Mutex mutex;  // taken after a stream's lock and the registry's, before staging's leaf locks
   JournalName name GUARDED_BY(mutex);
   State state GUARDED_BY(mutex) = State::kOpen;
-  bool poisoned GUARDED_BY(mutex) = false;   // a sync failed: never written or synced again
-  bool marked GUARDED_BY(mutex) = false;     // poisoned, and the file's name says so, durably
-  bool dirty GUARDED_BY(mutex) = false;      // among those that the next sync looks at
-  bool torn GUARDED_BY(mutex) = false;       // found so by recovery: a record behind `end` is not whole
-  bool discard GUARDED_BY(mutex) = false;    // nobody names it: `B` is removed instead of an upload
-  bool keep GUARDED_BY(mutex) = false;       // uploaded even without a record: an extent names it
-  bool telling GUARDED_BY(mutex) = false;    // somebody is talking to the owner about it
+  bool poisoned GUARDED_BY(mutex) = false;  // a sync failed: never written or synced again
+  bool marked GUARDED_BY(mutex) = false;    // poisoned, and the file's name says so, durably
+  bool dirty GUARDED_BY(mutex) = false;     // among those that the next sync looks at
+  bool torn GUARDED_BY(mutex) = false;  // found so by recovery: a record behind `end` is not whole
+  bool discard GUARDED_BY(mutex) = false;  // nobody names it: `B` is removed instead of an upload
+  bool keep GUARDED_BY(mutex) = false;     // uploaded even without a record: an extent names it
+  bool telling GUARDED_BY(mutex) = false;  // somebody is talking to the owner about it
   bool complete_told GUARDED_BY(mutex) = false;
-  uint64_t end GUARDED_BY(mutex) = format::kSegmentHeaderBytes;         // behind the last whole record
-  uint64_t synced_end GUARDED_BY(mutex) = format::kSegmentHeaderBytes;  // likewise, of what is durable
+  uint64_t end GUARDED_BY(mutex) = format::kSegmentHeaderBytes;  // behind the last whole record
+  uint64_t synced_end GUARDED_BY(mutex) =
+      format::kSegmentHeaderBytes;              // likewise, of what is durable
   uint64_t object_bytes GUARDED_BY(mutex) = 0;  // 0: the footer is not in the file yet
   uint64_t records GUARDED_BY(mutex) = 0;
   uint64_t uncommitted GUARDED_BY(mutex) = 0;
   Stamp commit_stamp GUARDED_BY(mutex) = 0;  // highest of the commits of its records
   Stamp told_stamp GUARDED_BY(mutex) = 0;    // `B` says so no later than this
-  std::vector<uint64_t> unsynced GUARDED_BY(mutex);  // positions appended since the last sync began; ascending
-  std::vector<uint64_t> syncing GUARDED_BY(mutex);   // positions the sync under way covers; ascending
-  std::vector<uint64_t> lost GUARDED_BY(mutex);      // poisoned: positions that are gone; ascending
-  std::vector<Ino> inos GUARDED_BY(mutex);           // of its records; sorted once it is sealed
+  std::vector<uint64_t> unsynced
+      GUARDED_BY(mutex);  // positions appended since the last sync began; ascending
+  std::vector<uint64_t> syncing
+      GUARDED_BY(mutex);                         // positions the sync under way covers; ascending
+  std::vector<uint64_t> lost GUARDED_BY(mutex);  // poisoned: positions that are gone; ascending
+  std::vector<Ino> inos GUARDED_BY(mutex);       // of its records; sorted once it is sealed
   FrameIndex frames GUARDED_BY(mutex);
   std::chrono::nanoseconds first_record_at GUARDED_BY(mutex){0};
   std::chrono::nanoseconds retry_at GUARDED_BY(mutex){0};  // no upload before
@@ -83,9 +93,12 @@ struct Journal {
     if (inos.empty() || inos.back() != ino) inos.push_back(ino);
   }
   void sort_inos() REQUIRES(mutex);
-  bool holds_ino(Ino ino) REQUIRES(mutex) { return std::find(inos.begin(), inos.end(), ino) != inos.end(); }
+  bool holds_ino(Ino ino) REQUIRES(mutex) {
+    return std::find(inos.begin(), inos.end(), ino) != inos.end();
+  }
 };
-using JournalPtr = std::shared_ptr<Journal>;  // shared: readers and uploads outlive its place in the registry
+using JournalPtr =
+    std::shared_ptr<Journal>;  // shared: readers and uploads outlive its place in the registry
 
 // What a walk over a journal's records found.
 struct Scan {
@@ -97,13 +110,14 @@ struct Scan {
 };
 // Yields up to `n` bytes at `position`; fewer only at the end. The view lives until the next call.
 using ByteSource = std::function<Result<ByteView>(uint64_t position, size_t n)>;
-using RecordVisitor = std::function<Status(uint64_t position, const format::RecordHeader&, ByteView payload)>;
+using RecordVisitor =
+    std::function<Status(uint64_t position, const format::RecordHeader&, ByteView payload)>;
 
-// Walks from behind the segment header to the first thing that is no whole record below `limit`. Every CRC is checked.
-// ENOTSUP: a newer program wrote there.
+// Walks from behind the segment header to the first thing that is no whole record below `limit`.
+// Every CRC is checked. ENOTSUP: a newer program wrote there.
 Result<Scan> scan_records(const ByteSource& source, const SegmentId& segment, uint64_t limit,
                           const RecordVisitor& visit);
-ByteSource file_source(File& file);        // reads ahead by a megabyte
+ByteSource file_source(File& file);  // reads ahead by a megabyte
 ByteSource memory_source(ByteView bytes);
 
 // Bytes behind the last record: the end record and its footer.
@@ -112,6 +126,7 @@ std::string encode_end(const format::Footer& footer, uint64_t end, const Segment
 std::string encode_bare_end(const SegmentId& segment);
 
 // Reads the record header whose slice begins at `slice_offset` of the journal.
-Result<format::RecordHeader> read_record_header(File& file, const SegmentId& segment, uint64_t position);
+Result<format::RecordHeader> read_record_header(File& file, const SegmentId& segment,
+                                                uint64_t position);
 
 }  // namespace shoal::data

@@ -15,16 +15,17 @@ struct ObjectPosition {
   uint64_t offset = 0;
 };
 
-// Thread-safe. The kernel sends the pieces of one read-ahead window to several threads at once, so pieces may arrive a
-// little out of order and still are one stream.
+// Thread-safe. The kernel sends the pieces of one read-ahead window to several threads at once, so
+// pieces may arrive a little out of order and still are one stream.
 class ReadPattern {
  public:
   static constexpr uint64_t kWindowFirst = 1 << 20;
   static constexpr uint64_t kSlack = 4 << 20;  // how far out of order a stream's piece may be
 
-  // Notes a read of `length` bytes at `at`; `next_extent` is where the file goes on when this read ended an extent.
-  // Returns the bytes to read ahead behind it: 0 unless this is a stream.
-  uint64_t note(const ObjectPosition& at, uint64_t length, const ObjectPosition* next_extent, uint64_t window_max) {
+  // Notes a read of `length` bytes at `at`; `next_extent` is where the file goes on when this read
+  // ended an extent. Returns the bytes to read ahead behind it: 0 unless this is a stream.
+  uint64_t note(const ObjectPosition& at, uint64_t length, const ObjectPosition* next_extent,
+                uint64_t window_max) {
     MutexLock lock(mutex_);
     const bool stream = near(at, next_) || near(at, other_);
     const ObjectPosition after{at.segment, at.offset + length};
@@ -49,7 +50,8 @@ class ReadPattern {
  private:
   static bool near(const ObjectPosition& at, const ObjectPosition& expected) {
     if (at.segment != expected.segment || at.segment.is_zero()) return false;
-    const uint64_t distance = at.offset > expected.offset ? at.offset - expected.offset : expected.offset - at.offset;
+    const uint64_t distance =
+        at.offset > expected.offset ? at.offset - expected.offset : expected.offset - at.offset;
     return distance <= kSlack;
   }
 

@@ -15,8 +15,8 @@ namespace {
 
 using format::Target;
 
-constexpr int kFetchTries = 3;                       // of a range whose CRC does not match
-constexpr uint64_t kFrameTableBytes = 16 << 20;      // memory for footers
+constexpr int kFetchTries = 3;                   // of a range whose CRC does not match
+constexpr uint64_t kFrameTableBytes = 16 << 20;  // memory for footers
 
 class ReaderImpl final : public Reader {
  public:
@@ -39,11 +39,16 @@ class ReaderImpl final : public Reader {
 
  private:
   // Reads stored bytes of the object; `from_staging` tells which copy it was.
-  Status fetch(const Target& target, uint64_t offset, MutableBytes into, BlockSource::Want want, bool* from_staging);
-  Status read_one_frame(const Target& target, uint64_t first, MutableBytes into, BlockSource::Want want);
-  Status read_frames(const Target& target, uint64_t first, MutableBytes into, BlockSource::Want want);
-  Result<std::vector<uint32_t>> crcs_of(const Target& target, uint64_t first_frame, uint64_t frames);
-  void read_ahead(const Target& target, uint64_t from, uint64_t window, std::span<const format::Extent> ahead);
+  Status fetch(const Target& target, uint64_t offset, MutableBytes into, BlockSource::Want want,
+               bool* from_staging);
+  Status read_one_frame(const Target& target, uint64_t first, MutableBytes into,
+                        BlockSource::Want want);
+  Status read_frames(const Target& target, uint64_t first, MutableBytes into,
+                     BlockSource::Want want);
+  Result<std::vector<uint32_t>> crcs_of(const Target& target, uint64_t first_frame,
+                                        uint64_t frames);
+  void read_ahead(const Target& target, uint64_t from, uint64_t window,
+                  std::span<const format::Extent> ahead);
   void corrupt(const Target& target, uint64_t offset, uint64_t length);
 
   Staging* const staging_;
@@ -55,26 +60,26 @@ class ReaderImpl final : public Reader {
 
 Status check_target(const Target& target, uint64_t first, size_t length) {
   if (target.kind != Target::Kind::kSegment || target.flags != 0) {
-    return error(EIO, "segment {}: this version cannot read its data (kind {}, flags {})", target.segment.to_string(),
-                 static_cast<int>(target.kind), target.flags);
+    return error(EIO, "segment {}: this version cannot read its data (kind {}, flags {})",
+                 target.segment.to_string(), static_cast<int>(target.kind), target.flags);
   }
   if (first > target.length || length > target.length - first) {
-    return error(EIO, "segment {}: bytes {} … {} of a slice of {}", target.segment.to_string(), first, first + length,
-                 target.length);
+    return error(EIO, "segment {}: bytes {} … {} of a slice of {}", target.segment.to_string(),
+                 first, first + length, target.length);
   }
   return {};
 }
 
-Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into, ReadPattern* pattern,
-                        std::span<const format::Extent> ahead) {
+Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into,
+                        ReadPattern* pattern, std::span<const format::Extent> ahead) {
   TRY(check_target(target, first, into.size()));
   BlockSource::Want want = BlockSource::Want::kExact;
   if (pattern != nullptr) {
     ObjectPosition next;
     const bool ends = first + into.size() == target.length && !ahead.empty();
     if (ends) next = {ahead[0].target.segment, ahead[0].target.offset + ahead[0].first};
-    const uint64_t window = pattern->note({target.segment, target.offset + first}, into.size(), ends ? &next : nullptr,
-                                          options_.read_ahead_bytes_max);
+    const uint64_t window = pattern->note({target.segment, target.offset + first}, into.size(),
+                                          ends ? &next : nullptr, options_.read_ahead_bytes_max);
     if (window > 0) {
       want = BlockSource::Want::kWholeBlock;
       read_ahead(target, first + into.size(), window, ahead);
@@ -106,8 +111,8 @@ void ReaderImpl::read_ahead(const Target& target, uint64_t from, uint64_t window
   }
 }
 
-Status ReaderImpl::fetch(const Target& target, uint64_t offset, MutableBytes into, BlockSource::Want want,
-                         bool* from_staging) {
+Status ReaderImpl::fetch(const Target& target, uint64_t offset, MutableBytes into,
+                         BlockSource::Want want, bool* from_staging) {
   *from_staging = false;
   if (staging_ != nullptr && staging_->holds(target.segment)) {
     Status staged = staging_->read(target.segment, offset, into);
@@ -128,8 +133,10 @@ void ReaderImpl::corrupt(const Target& target, uint64_t offset, uint64_t length)
   tables_.drop(target.segment);
 }
 
-Status ReaderImpl::read_one_frame(const Target& target, uint64_t first, MutableBytes into, BlockSource::Want want) {
-  if (!target.crc) return error(EIO, "segment {}: a small slice without a CRC", target.segment.to_string());
+Status ReaderImpl::read_one_frame(const Target& target, uint64_t first, MutableBytes into,
+                                  BlockSource::Want want) {
+  if (!target.crc)
+    return error(EIO, "segment {}: a small slice without a CRC", target.segment.to_string());
   const bool whole = first == 0 && into.size() == target.length;
   ByteBuffer buffer(whole ? 0 : target.length);
   const MutableBytes slice = whole ? into : MutableBytes(buffer);
@@ -142,19 +149,22 @@ Status ReaderImpl::read_one_frame(const Target& target, uint64_t first, MutableB
       return {};
     }
     corrupt(target, target.offset, target.length);
-    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})", target.segment.to_string(), target.offset,
-        target.offset + target.length, from_staging ? "staging" : "cache or bucket");
+    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})",
+        target.segment.to_string(), target.offset, target.offset + target.length,
+        from_staging ? "staging" : "cache or bucket");
   }
-  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(), target.offset,
-               target.offset + target.length);
+  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(),
+               target.offset, target.offset + target.length);
 }
 
-Result<std::vector<uint32_t>> ReaderImpl::crcs_of(const Target& target, uint64_t first_frame, uint64_t frames) {
+Result<std::vector<uint32_t>> ReaderImpl::crcs_of(const Target& target, uint64_t first_frame,
+                                                  uint64_t frames) {
   if (staging_ != nullptr && staging_->holds(target.segment)) {
     Result<std::vector<uint32_t>> staged = staging_->frame_crcs(target.segment, target.offset);
     if (staged.ok()) {
       if (staged->size() < first_frame + frames) {
-        return error(EIO, "segment {}: the staged frame table is too short", target.segment.to_string());
+        return error(EIO, "segment {}: the staged frame table is too short",
+                     target.segment.to_string());
       }
       return std::vector<uint32_t>(staged->begin() + static_cast<ptrdiff_t>(first_frame),
                                    staged->begin() + static_cast<ptrdiff_t>(first_frame + frames));
@@ -164,17 +174,21 @@ Result<std::vector<uint32_t>> ReaderImpl::crcs_of(const Target& target, uint64_t
   TRY_ASSIGN(const std::shared_ptr<const FrameTable> table, tables_.get(target.segment));
   const auto slice = table->slices.find(target.offset);
   if (slice == table->slices.end() || slice->second.second < first_frame + frames) {
-    return error(EIO, "segment {}: no frame table for the slice at {}", target.segment.to_string(), target.offset);
+    return error(EIO, "segment {}: no frame table for the slice at {}", target.segment.to_string(),
+                 target.offset);
   }
-  const auto begin = table->crcs.begin() + static_cast<ptrdiff_t>(slice->second.first + first_frame);
+  const auto begin =
+      table->crcs.begin() + static_cast<ptrdiff_t>(slice->second.first + first_frame);
   return std::vector<uint32_t>(begin, begin + static_cast<ptrdiff_t>(frames));
 }
 
 // Whole frames are read into place; only the frames cut by the range's two ends need a copy.
-Status ReaderImpl::read_frames(const Target& target, uint64_t first, MutableBytes into, BlockSource::Want want) {
+Status ReaderImpl::read_frames(const Target& target, uint64_t first, MutableBytes into,
+                               BlockSource::Want want) {
   const uint64_t frame = format::frame_bytes_for(target.length);
   const uint64_t begin = first / frame * frame;
-  const uint64_t end = std::min<uint64_t>((first + into.size() + frame - 1) / frame * frame, target.length);
+  const uint64_t end =
+      std::min<uint64_t>((first + into.size() + frame - 1) / frame * frame, target.length);
   const bool aligned = begin == first && end == first + into.size();
   ByteBuffer buffer(aligned ? 0 : end - begin);
   const MutableBytes bytes = aligned ? into : MutableBytes(buffer);
@@ -182,10 +196,12 @@ Status ReaderImpl::read_frames(const Target& target, uint64_t first, MutableByte
     if (attempt > 0) ++retries_;
     bool from_staging = false;
     TRY(fetch(target, target.offset + begin, bytes, want, &from_staging));
-    TRY_ASSIGN(const std::vector<uint32_t> crcs, crcs_of(target, begin / frame, (end - begin + frame - 1) / frame));
+    TRY_ASSIGN(const std::vector<uint32_t> crcs,
+               crcs_of(target, begin / frame, (end - begin + frame - 1) / frame));
     bool right = true;
     for (size_t i = 0; i < crcs.size() && right; ++i) {
-      const ByteView piece = ByteView(bytes).subspan(i * frame, std::min<size_t>(frame, bytes.size() - i * frame));
+      const ByteView piece =
+          ByteView(bytes).subspan(i * frame, std::min<size_t>(frame, bytes.size() - i * frame));
       right = crc32c(piece) == crcs[i];
     }
     if (right) {
@@ -193,22 +209,29 @@ Status ReaderImpl::read_frames(const Target& target, uint64_t first, MutableByte
       return {};
     }
     corrupt(target, target.offset + begin, end - begin);
-    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})", target.segment.to_string(),
-        target.offset + begin, target.offset + end, from_staging ? "staging" : "cache or bucket");
+    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})",
+        target.segment.to_string(), target.offset + begin, target.offset + end,
+        from_staging ? "staging" : "cache or bucket");
   }
-  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(), target.offset + begin,
-               target.offset + end);
+  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(),
+               target.offset + begin, target.offset + end);
 }
 
 ReadStats ReaderImpl::stats() const {
   const BlockCounters& counters = blocks_.counters();
-  return {staged_bytes_, counters.memory_bytes, counters.disk_bytes, counters.store_bytes, counters.store_gets,
-          crc_errors_,   retries_};
+  return {staged_bytes_,
+          counters.memory_bytes,
+          counters.disk_bytes,
+          counters.store_bytes,
+          counters.store_gets,
+          crc_errors_,
+          retries_};
 }
 
 }  // namespace
 
-std::unique_ptr<Reader> Reader::make(const Seams& seams, Staging* staging, const ReaderOptions& options) {
+std::unique_ptr<Reader> Reader::make(const Seams& seams, Staging* staging,
+                                     const ReaderOptions& options) {
   return std::make_unique<ReaderImpl>(seams, staging, options);
 }
 

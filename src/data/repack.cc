@@ -32,7 +32,9 @@ Result<std::vector<SegmentInfo>> candidates(Maintenance& maintenance) {
     if (page.empty()) break;
     after = page.back().id;
     for (const SegmentInfo& info : page) {
-      if (info.record.state != Segment::State::kStored || !info.record.complete || info.live_bytes <= 0) continue;
+      if (info.record.state != Segment::State::kStored || !info.record.complete ||
+          info.live_bytes <= 0)
+        continue;
       if (thin(info)) {
         chosen.push_back(info);
       } else if (info.record.length < kShortSegmentBytes) {
@@ -48,11 +50,13 @@ Result<std::vector<SegmentInfo>> candidates(Maintenance& maintenance) {
 }
 
 // Inodes that wrote into the segment, by its own footer.
-Result<std::vector<Ino>> writers_of(object::ObjectStore& store, const Uuid& volume, const SegmentInfo& info) {
+Result<std::vector<Ino>> writers_of(object::ObjectStore& store, const Uuid& volume,
+                                    const SegmentInfo& info) {
   const std::string key = format::segment_object_key(volume, info.id);
   const uint64_t size = info.record.length;
-  TRY_ASSIGN(const std::string tail,
-             object::get_and_wait(store, key, size - format::kFooterTailBytes, format::kFooterTailBytes));
+  TRY_ASSIGN(
+      const std::string tail,
+      object::get_and_wait(store, key, size - format::kFooterTailBytes, format::kFooterTailBytes));
   TRY_ASSIGN(const format::FooterPlace place, format::find_footer(as_bytes(tail), size));
   TRY_ASSIGN(const std::string bytes, object::get_and_wait(store, key, place.offset, place.length));
   TRY_ASSIGN(const format::Footer footer, format::decode_footer(as_bytes(bytes), info.id));
@@ -63,7 +67,8 @@ Result<std::vector<Ino>> writers_of(object::ObjectStore& store, const Uuid& volu
   return writers;
 }
 
-// A segment being put together in memory: the copies and what is to point at them once it is stored.
+// A segment being put together in memory: the copies and what is to point at them once it is
+// stored.
 class Copy {
  public:
   Copy(const Uuid& volume, uint64_t lineage, const Uuid& store, const SegmentId& id) : id_(id) {
@@ -71,7 +76,8 @@ class Copy {
   }
 
   bool has_room(uint64_t length) const {
-    return bytes_.size() + length + format::kRecordHeaderBytes <= kSegmentBytesMax || moves_.empty();
+    return bytes_.size() + length + format::kRecordHeaderBytes <= kSegmentBytesMax ||
+           moves_.empty();
   }
   bool empty() const { return moves_.empty(); }
   const SegmentId& id() const { return id_; }
@@ -119,31 +125,40 @@ class Copy {
 
 class Repacker {
  public:
-  Repacker(meta::Metadata& metadata, Maintenance& maintenance, object::ObjectStore& store, Reader& reader,
-           Staging& staging, const Uuid& volume, uint64_t lineage)
-      : metadata_(metadata), maintenance_(maintenance), store_(store), reader_(reader), staging_(staging),
-        volume_(volume), lineage_(lineage) {
+  Repacker(meta::Metadata& metadata, Maintenance& maintenance, object::ObjectStore& store,
+           Reader& reader, Staging& staging, const Uuid& volume, uint64_t lineage)
+      : metadata_(metadata),
+        maintenance_(maintenance),
+        store_(store),
+        reader_(reader),
+        staging_(staging),
+        volume_(volume),
+        lineage_(lineage) {
     request_.caller.kernel_checked = true;
   }
 
   Status copy(const Maintenance::Reference& reference) {
     std::string slice(reference.extent.length, '\0');
-    const Status read = reader_.read(reference.extent.target, reference.extent.first, as_mutable_bytes(slice), nullptr, {});
+    const Status read = reader_.read(reference.extent.target, reference.extent.first,
+                                     as_mutable_bytes(slice), nullptr, {});
     if (!read.ok()) {
       // Corrupt or gone: it stays where it is, for its reader to hear of it.
-      log(LogLevel::kError, "repack: inode {} at {}: {}", reference.ino, reference.extent.offset, read.error().text());
+      log(LogLevel::kError, "repack: inode {} at {}: {}", reference.ino, reference.extent.offset,
+          read.error().text());
       return {};
     }
     if (copy_ != nullptr && !copy_->has_room(slice.size())) TRY(store());
     if (copy_ == nullptr) {
-      copy_ = std::make_unique<Copy>(volume_, lineage_, staging_.uuid(), staging_.draw_segment_id());
+      copy_ =
+          std::make_unique<Copy>(volume_, lineage_, staging_.uuid(), staging_.draw_segment_id());
       TRY(metadata_.segment_open(request_, copy_->id(), staging_.number()));
     }
     copy_->add(reference, slice);
     return {};
   }
 
-  // Puts the segment into the bucket, then lets the extents point at it (I1), those that did not change meanwhile.
+  // Puts the segment into the bucket, then lets the extents point at it (I1), those that did not
+  // change meanwhile.
   Status store() {
     if (copy_ == nullptr) return {};
     const std::unique_ptr<Copy> copy = std::move(copy_);
@@ -151,14 +166,15 @@ class Repacker {
     object::CallOptions options;
     options.priority = object::Priority::kBackground;
     options.deadline = std::chrono::minutes(10);
-    TRY(object::put_and_wait(store_, format::segment_object_key(volume_, copy->id()), as_bytes(bytes), options));
+    TRY(object::put_and_wait(store_, format::segment_object_key(volume_, copy->id()),
+                             as_bytes(bytes), options));
     TRY(metadata_.segment_stored(request_, copy->id(), bytes.size(), /*complete=*/true));
     const std::vector<Maintenance::Move>& moves = copy->moves();
     for (size_t begin = 0; begin < moves.size(); begin += kMovesPerCall) {
       const size_t end = std::min(moves.size(), begin + kMovesPerCall);
-      TRY_ASSIGN(const size_t moved,
-                 maintenance_.move_extents(request_, {moves.begin() + static_cast<ptrdiff_t>(begin),
-                                                      moves.begin() + static_cast<ptrdiff_t>(end)}));
+      TRY_ASSIGN(const size_t moved, maintenance_.move_extents(
+                                         request_, {moves.begin() + static_cast<ptrdiff_t>(begin),
+                                                    moves.begin() + static_cast<ptrdiff_t>(end)}));
       report_.extents_moved += moved;
     }
     for (const Maintenance::Move& move : moves) report_.bytes_moved += move.from.length;
@@ -182,8 +198,9 @@ class Repacker {
 
 }  // namespace
 
-Result<RepackReport> repack(meta::Metadata& metadata, Maintenance& maintenance, object::ObjectStore& store,
-                            Reader& reader, Staging& staging, const Uuid& volume,
+Result<RepackReport> repack(meta::Metadata& metadata, Maintenance& maintenance,
+                            object::ObjectStore& store, Reader& reader, Staging& staging,
+                            const Uuid& volume,
                             const std::function<void(uint64_t segments)>& progress) {
   TRY_ASSIGN(const std::vector<SegmentInfo> chosen, candidates(maintenance));
   std::vector<Maintenance::Reference> references;

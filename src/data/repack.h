@@ -1,4 +1,5 @@
-// repack: copies what is alive out of thin segments, sorted by directory, so that gc can free them (design §6.4).
+// repack: copies what is alive out of thin segments, sorted by directory, so that gc can free them
+// (design §6.4).
 #pragma once
 
 #include <cstdint>
@@ -19,9 +20,11 @@ struct RepackReport {
   uint64_t extents_moved = 0;
 };
 
-// Segments ≤ 50 % live, and short ones when together they fill 16 MiB. An extent that changed meanwhile stays.
-Result<RepackReport> repack(meta::Metadata& metadata, meta::Maintenance& maintenance, object::ObjectStore& store,
-                            Reader& reader, Staging& staging, const Uuid& volume,
+// Segments ≤ 50 % live, and short ones when together they fill 16 MiB. An extent that changed
+// meanwhile stays.
+Result<RepackReport> repack(meta::Metadata& metadata, meta::Maintenance& maintenance,
+                            object::ObjectStore& store, Reader& reader, Staging& staging,
+                            const Uuid& volume,
                             const std::function<void(uint64_t segments)>& progress);
 
 }  // namespace shoal::data

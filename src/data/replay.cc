@@ -18,18 +18,25 @@ constexpr uint64_t kRecordCost = 256;  // of an ordinary record in a message
 
 std::string_view kind_name(RecordKind kind) {
   switch (kind) {
-    case RecordKind::kData: return "data";
-    case RecordKind::kTruncate: return "truncate";
-    case RecordKind::kPunch: return "punch";
-    case RecordKind::kZero: return "zero";
-    case RecordKind::kTimes: return "times";
-    default: return "record";
+    case RecordKind::kData:
+      return "data";
+    case RecordKind::kTruncate:
+      return "truncate";
+    case RecordKind::kPunch:
+      return "punch";
+    case RecordKind::kZero:
+      return "zero";
+    case RecordKind::kTimes:
+      return "times";
+    default:
+      return "record";
   }
 }
 
 std::string describe(const RecordHeader& h) {
-  return fmt::format("{} {}+{} of inode {} generation {} under directory {}, sequence {} after {}", kind_name(h.kind),
-                     h.offset, h.length, h.ino, h.generation, h.parent, h.sequence, h.previous_sequence);
+  return fmt::format("{} {}+{} of inode {} generation {} under directory {}, sequence {} after {}",
+                     kind_name(h.kind), h.offset, h.length, h.ino, h.generation, h.parent,
+                     h.sequence, h.previous_sequence);
 }
 
 }  // namespace
@@ -79,7 +86,8 @@ Status Replay::make_durable() {
     if (poisoned) continue;
     const Status synced = source->journal->file->sync_data();
     if (!synced.ok()) {
-      return synced.error().in(fmt::format("journal {} of store {}", source->journal->ticket, staging_.folder()));
+      return synced.error().in(
+          fmt::format("journal {} of store {}", source->journal->ticket, staging_.folder()));
     }
   }
   return {};
@@ -88,13 +96,16 @@ Status Replay::make_durable() {
 Status Replay::advance(Source& source) {
   source.position = source.next;
   if (source.position >= source.end) return {};
-  TRY_ASSIGN(source.header, read_record_header(*source.journal->file, source.journal->segment, source.position));
+  TRY_ASSIGN(source.header,
+             read_record_header(*source.journal->file, source.journal->segment, source.position));
   source.next = source.position + format::kRecordHeaderBytes + source.header.payload_length;
   return {};
 }
 
 Status Replay::offer_all() {
-  const auto later = [](const Source* a, const Source* b) { return a->header.sequence > b->header.sequence; };
+  const auto later = [](const Source* a, const Source* b) {
+    return a->header.sequence > b->header.sequence;
+  };
   std::priority_queue<Source*, std::vector<Source*>, decltype(later)> heap(later);
   for (const auto& source : sources_) {
     TRY(advance(*source));
@@ -112,7 +123,8 @@ Status Replay::offer_all() {
       batch_.push_back(std::move(record));
       batch_sources_.push_back(&source);
       batch_bytes_ += kRecordCost;
-      if (batch_.size() >= kBatchRecordsMax || batch_bytes_ + kRecordCost > kBatchBytesMax) TRY(flush_batch());
+      if (batch_.size() >= kBatchRecordsMax || batch_bytes_ + kRecordCost > kBatchBytesMax)
+        TRY(flush_batch());
     }
     TRY(advance(source));
     if (source.position < source.end) heap.push(&source);
@@ -137,7 +149,8 @@ Result<meta::DataRecord> Replay::data_record(Source& source) {
     target.segment = place.segment;
     target.offset = place.offset;
     target.crc.reset();
-    if (h.length <= kFrameBytesMax && place.frame_crcs.size() == 1) target.crc = place.frame_crcs.front();
+    if (h.length <= kFrameBytesMax && place.frame_crcs.size() == 1)
+      target.crc = place.frame_crcs.front();
   }
   record.target = target;
   return record;
@@ -145,18 +158,22 @@ Result<meta::DataRecord> Replay::data_record(Source& source) {
 
 Status Replay::flush_batch() {
   if (batch_.empty()) return {};
-  TRY_ASSIGN(const meta::CommitReply reply, metadata_.commit_data({}, staging_.store_number_, batch_));
+  TRY_ASSIGN(const meta::CommitReply reply,
+             metadata_.commit_data({}, staging_.store_number_, batch_));
   if (reply.outcomes.size() != batch_.size()) {
-    return error(EIO, "the owner answered {} outcomes for {} records", reply.outcomes.size(), batch_.size());
+    return error(EIO, "the owner answered {} outcomes for {} records", reply.outcomes.size(),
+                 batch_.size());
   }
-  for (size_t i = 0; i < batch_.size(); ++i) count(*batch_sources_[i], batch_[i], reply.outcomes[i]);
+  for (size_t i = 0; i < batch_.size(); ++i)
+    count(*batch_sources_[i], batch_[i], reply.outcomes[i]);
   batch_.clear();
   batch_sources_.clear();
   batch_bytes_ = 0;
   return {};
 }
 
-void Replay::count(Source& source, const meta::DataRecord& record, const meta::DataOutcome& outcome) {
+void Replay::count(Source& source, const meta::DataRecord& record,
+                   const meta::DataOutcome& outcome) {
   switch (outcome.kind) {
     case meta::DataOutcome::Kind::kApplied:
       ++report_.applied;
@@ -173,8 +190,9 @@ void Replay::count(Source& source, const meta::DataRecord& record, const meta::D
     case meta::DataOutcome::Kind::kConflict:
       ++report_.conflicts;
       ++source.refused;
-      note(fmt::format("predecessor or base version is missing, not applied: {}; bytes in segment {}",
-                       describe(record.header), source.journal->segment.to_string()));
+      note(fmt::format(
+          "predecessor or base version is missing, not applied: {}; bytes in segment {}",
+          describe(record.header), source.journal->segment.to_string()));
       return;
   }
 }
@@ -198,12 +216,13 @@ Status Replay::settle() {
                      segment.id.to_string(), segment.live_bytes));
     report_.lost_segments.push_back(std::move(segment));
   }
-  for (const auto& source : sources_) settle_journal(*source, staging_in_b.contains(source->journal->segment), stamp);
+  for (const auto& source : sources_)
+    settle_journal(*source, staging_in_b.contains(source->journal->segment), stamp);
   return staging_.sync_engine();
 }
 
-// A journal that holds nothing alive is discarded. What `B` still calls staging is uploaded. What the bucket has already
-// waits for recycling only.
+// A journal that holds nothing alive is discarded. What `B` still calls staging is uploaded. What
+// the bucket has already waits for recycling only.
 void Replay::settle_journal(Source& source, bool staging_in_b, Stamp stamp) {
   const JournalPtr& journal = source.journal;
   bool stored = false;
@@ -229,8 +248,8 @@ Status Replay::write_report() {
   if (lines_dropped_ > 0) text += fmt::format("and {} more\n", lines_dropped_);
   const Path path =
       join(staging_.folder(), fmt::format("report-{}.txt", staging_.folder_->identity().starts));
-  log(LogLevel::kWarn, "replay: {} of {} records not applied, see {}", report_.no_inode + report_.conflicts,
-      report_.records, path);
+  log(LogLevel::kWarn, "replay: {} of {} records not applied, see {}",
+      report_.no_inode + report_.conflicts, report_.records, path);
   return write_file_atomically(staging_.seams_.fs, path, as_bytes(text));
 }
 

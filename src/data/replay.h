@@ -1,9 +1,9 @@
-// Replay: what an earlier process journaled and the owner may not have, offered again (design §6.2.8). Private to
-// StagingImpl::replay().
+// Replay: what an earlier process journaled and the owner may not have, offered again (design
+// §6.2.8). Private to StagingImpl::replay().
 //
-// Records go to the owner in the order of their sequences over all journals. The owner decides by `applied` and the
-// chain of previous sequences and base versions; a record whose predecessor is missing is refused, and with it all
-// that build on it.
+// Records go to the owner in the order of their sequences over all journals. The owner decides by
+// `applied` and the chain of previous sequences and base versions; a record whose predecessor is
+// missing is refused, and with it all that build on it.
 #pragma once
 
 #include <map>
@@ -26,8 +26,8 @@ class Replay {
     uint64_t end = 0;
     uint64_t position = 0;  // of `header`
     format::RecordHeader header;
-    uint64_t living = 0;    // records that became or were part of an inode
-    uint64_t refused = 0;   // whose bytes the report names
+    uint64_t living = 0;   // records that became or were part of an inode
+    uint64_t refused = 0;  // whose bytes the report names
   };
 
   Status make_durable();

@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kTick{500};
 constexpr unsigned kSequenceBitsPerStart = 40;
 
 // CRC of the payload and, when it has several frames, of each.
-uint32_t payload_crcs(std::span<const ByteView> data, uint32_t frame_bytes, bool several, std::vector<uint32_t>& crcs) {
+uint32_t payload_crcs(std::span<const ByteView> data, uint32_t frame_bytes, bool several,
+                      std::vector<uint32_t>& crcs) {
   uint32_t whole = 0;
   uint32_t frame = 0;
   size_t in_frame = 0;
@@ -58,16 +59,17 @@ size_t stream_of(Ino parent) { return (parent * 0x9e3779b97f4a7c15ull) >> 63; }
 }  // namespace
 
 Result<std::unique_ptr<Staging>> Staging::open(const StagingSeams& seams, const Path& state_dir,
-                                               const StagingIdentity& identity, const StagingOptions& options) {
-  TRY_ASSIGN(auto folder, StoreFolder::open(seams.fs, seams.random, state_dir, identity.volume, identity.lineage,
-                                            identity.host));
+                                               const StagingIdentity& identity,
+                                               const StagingOptions& options) {
+  TRY_ASSIGN(auto folder, StoreFolder::open(seams.fs, seams.random, state_dir, identity.volume,
+                                            identity.lineage, identity.host));
   auto staging = std::make_unique<StagingImpl>(seams, identity, options, std::move(folder));
   TRY(staging->recover());
   return std::unique_ptr<Staging>(std::move(staging));
 }
 
-StagingImpl::StagingImpl(const StagingSeams& seams, const StagingIdentity& identity, const StagingOptions& options,
-                         std::unique_ptr<StoreFolder> folder)
+StagingImpl::StagingImpl(const StagingSeams& seams, const StagingIdentity& identity,
+                         const StagingOptions& options, std::unique_ptr<StoreFolder> folder)
     : seams_(seams), identity_(identity), options_(options), folder_(std::move(folder)) {
   next_sequence_ = (folder_->identity().starts << kSequenceBitsPerStart) + 1;
   timer_ = std::make_unique<Periodic>(seams_.executor, kTick, [this] { tick(); });
@@ -104,12 +106,14 @@ void StagingImpl::tick() {
     return age >= options_.seal_age_small ||
            (age >= options_.seal_age_large && journal.end >= options_.seal_large_bytes);
   });
-  if (pressed) sync_engine().ignore("the owner's next sync will do; a broken engine shows elsewhere");
+  if (pressed)
+    sync_engine().ignore("the owner's next sync will do; a broken engine shows elsewhere");
   recycle();
   pump();
 }
 
-Status StagingImpl::check_operation(const DataOperation& operation, std::span<const ByteView> data) const {
+Status StagingImpl::check_operation(const DataOperation& operation,
+                                    std::span<const ByteView> data) const {
   if (!replayed_) return error(EINVAL, "append before replay");
   uint64_t bytes = 0;
   for (const ByteView span : data) bytes += span.size();
@@ -117,12 +121,14 @@ Status StagingImpl::check_operation(const DataOperation& operation, std::span<co
   if (is_data && (bytes == 0 || bytes > kRecordBytesMax || bytes != operation.length)) {
     return error(EINVAL, "data record of {} bytes with length {}", bytes, operation.length);
   }
-  if (!is_data && bytes != 0) return error(EINVAL, "record of kind {} with data", static_cast<int>(operation.kind));
+  if (!is_data && bytes != 0)
+    return error(EINVAL, "record of kind {} with data", static_cast<int>(operation.kind));
   if (operation.kind > RecordKind::kTimes || operation.ino == 0 || operation.ino > kInoMax ||
       operation.parent > kInoMax || operation.offset > kFileBytesMax ||
       operation.length > kFileBytesMax - operation.offset) {
-    return error(EINVAL, "record of kind {} for inode {}, range {}+{}", static_cast<int>(operation.kind),
-                 operation.ino, operation.offset, operation.length);
+    return error(EINVAL, "record of kind {} for inode {}, range {}+{}",
+                 static_cast<int>(operation.kind), operation.ino, operation.offset,
+                 operation.length);
   }
   if ((operation.flags & ~(format::kRecordAtime | format::kRecordKeepSize)) != 0) {
     return error(EINVAL, "record flags {:#x}", operation.flags);
@@ -130,14 +136,16 @@ Status StagingImpl::check_operation(const DataOperation& operation, std::span<co
   return {};
 }
 
-Result<Journaled> StagingImpl::append(const DataOperation& operation, std::span<const ByteView> data) {
+Result<Journaled> StagingImpl::append(const DataOperation& operation,
+                                      std::span<const ByteView> data) {
   TRY(check_operation(operation, data));
   RecordHeader header = header_of(operation);
   std::vector<uint32_t> crcs;
   if (header.kind == RecordKind::kData) {
     header.payload_length = static_cast<uint32_t>(header.length);
     header.frame_bytes = format::frame_bytes_for(header.length);
-    header.payload_crc = payload_crcs(data, header.frame_bytes, header.length > header.frame_bytes, crcs);
+    header.payload_crc =
+        payload_crcs(data, header.frame_bytes, header.length > header.frame_bytes, crcs);
   }
   const uint64_t need = format::kRecordHeaderBytes + header.payload_length;
   TRY(wait_for_room(need));
@@ -149,9 +157,11 @@ Result<Journaled> StagingImpl::append(const DataOperation& operation, std::span<
   return write_record(stream, header, std::move(crcs), data);
 }
 
-Result<Journaled> StagingImpl::write_record(Stream& stream, RecordHeader header, std::vector<uint32_t> crcs,
+Result<Journaled> StagingImpl::write_record(Stream& stream, RecordHeader header,
+                                            std::vector<uint32_t> crcs,
                                             std::span<const ByteView> data) {
-  header.sequence = next_sequence_.fetch_add(1);  // under the stream's lock: they ascend within a journal
+  header.sequence =
+      next_sequence_.fetch_add(1);  // under the stream's lock: they ascend within a journal
   const JournalPtr journal = stream.open;
   const std::string encoded = format::encode_record_header(header, journal->segment);
   std::vector<ByteView> spans;
@@ -191,19 +201,21 @@ void StagingImpl::account(const JournalPtr& journal, uint64_t offset, const Reco
   if (!crcs.empty()) journal->frames.add(offset, std::move(crcs));
   if (!journal->dirty) {
     journal->dirty = true;
-    MutexLock dirty(dirty_mutex_);  // before the position exists: who sees the position finds the journal
+    MutexLock dirty(
+        dirty_mutex_);  // before the position exists: who sees the position finds the journal
     dirty_.push_back(journal);
   }
   out.position = last_position_.fetch_add(1) + 1;
   journal->unsynced.push_back(out.position);
 }
 
-// Whatever part of the record reached the file must not come back as a record: an end record takes its place, and the
-// journal takes no more. If even that fails, the file is not to be trusted.
+// Whatever part of the record reached the file must not come back as a record: an end record takes
+// its place, and the journal takes no more. If even that fails, the file is not to be trusted.
 void StagingImpl::append_failed(Stream& stream) {
   const JournalPtr journal = std::move(stream.open);
   stream.open = nullptr;
-  const Status closed = journal->file->write_at(stream.tail, as_bytes(encode_bare_end(journal->segment)));
+  const Status closed =
+      journal->file->write_at(stream.tail, as_bytes(encode_bare_end(journal->segment)));
   if (closed.ok()) {
     seal(journal);
     return;
@@ -271,7 +283,8 @@ void StagingImpl::committed(const Journaled& record, Stamp stamp) {
   {
     ReadLock lock(registry_mutex_);
     const auto at = by_ticket_.find(record.journal);
-    if (at == by_ticket_.end()) return;  // poisoned and gone: its lost records are nobody's any more
+    if (at == by_ticket_.end())
+      return;  // poisoned and gone: its lost records are nobody's any more
     journal = at->second;
   }
   bool finish = false;
@@ -289,7 +302,8 @@ void StagingImpl::committed(const Journaled& record, Stamp stamp) {
     CHECK(journal->uncommitted > 0);
     --journal->uncommitted;
     journal->commit_stamp = std::max(journal->commit_stamp, stamp);
-    finish = journal->uncommitted == 0 && journal->state == Journal::State::kStored && !journal->complete_told;
+    finish = journal->uncommitted == 0 && journal->state == Journal::State::kStored &&
+             !journal->complete_told;
   }
   if (finish) post([this, journal] { tell(journal); });
 }

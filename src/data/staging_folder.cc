@@ -28,7 +28,8 @@ Uuid get_uuid(Decoder& in) {
 std::optional<uint64_t> parse_number(std::string_view text) {
   uint64_t n = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (text.empty() || failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (text.empty() || failure != std::errc() || end != text.data() + text.size())
+    return std::nullopt;
   return n;
 }
 
@@ -98,8 +99,9 @@ std::optional<JournalName> JournalName::parse(std::string_view text) {
   return name;
 }
 
-Result<std::unique_ptr<StoreFolder>> StoreFolder::open(LocalFs& fs, Random& random, const Path& state_dir,
-                                                       const Uuid& volume, uint64_t lineage, const std::string& host) {
+Result<std::unique_ptr<StoreFolder>> StoreFolder::open(LocalFs& fs, Random& random,
+                                                       const Path& state_dir, const Uuid& volume,
+                                                       uint64_t lineage, const std::string& host) {
   const Path stores = join(state_dir, "stores");
   TRY(make_dirs(fs, stores));
   TRY_ASSIGN(const auto names, fs.list(stores));
@@ -126,8 +128,9 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::open(LocalFs& fs, Random& rand
   return folder;
 }
 
-Result<std::unique_ptr<StoreFolder>> StoreFolder::take(LocalFs& fs, const Path& path, const Uuid& uuid,
-                                                       const Uuid& volume, std::vector<std::string>& notes) {
+Result<std::unique_ptr<StoreFolder>> StoreFolder::take(LocalFs& fs, const Path& path,
+                                                       const Uuid& uuid, const Uuid& volume,
+                                                       std::vector<std::string>& notes) {
   std::unique_ptr<StoreFolder> folder(new StoreFolder(fs, path));
   TRY_ASSIGN(folder->lock_, fs.lock(join(path, "lock")));
   const auto bytes = read_file(fs, join(path, "store"), kIdentityBytesMax);
@@ -147,14 +150,16 @@ Result<std::unique_ptr<StoreFolder>> StoreFolder::take(LocalFs& fs, const Path& 
     return Error(ENOENT);
   }
   if (identity->volume != volume || identity->store != uuid) {
-    notes.push_back(fmt::format("store {} left alone: it belongs to volume {}", path, identity->volume.to_string()));
+    notes.push_back(fmt::format("store {} left alone: it belongs to volume {}", path,
+                                identity->volume.to_string()));
     return Error(ENOENT);
   }
   folder->identity_ = std::move(*identity);
   return folder;
 }
 
-Status StoreFolder::start(Random& random, const Uuid& volume, uint64_t lineage, const std::string& host) {
+Status StoreFolder::start(Random& random, const Uuid& volume, uint64_t lineage,
+                          const std::string& host) {
   TRY(make_dirs(fs_, journals()));
   TRY(make_dirs(fs_, join(path_, "quarantine")));
   identity_.volume = volume;
@@ -162,7 +167,8 @@ Status StoreFolder::start(Random& random, const Uuid& volume, uint64_t lineage, 
   identity_.host = host;
   identity_.starts += 1;
   identity_.nonces.push_back(random.u64());
-  return write_file_atomically(fs_, join(path_, "store"), as_bytes(encode_store_identity(identity_)));
+  return write_file_atomically(fs_, join(path_, "store"),
+                               as_bytes(encode_store_identity(identity_)));
 }
 
 Status StoreFolder::quarantine(const std::string& name) {

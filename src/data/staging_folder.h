@@ -2,9 +2,9 @@
 //
 //   <state_dir>/stores/<uuid>/
 //     lock                    held while the store is open
-//     store                   identity: volume, lineage, host, start count, nonces; replaced atomically
-//     journals/00000007       a live journal; its segment header was durable before the file had this name
-//     journals/00000007.end-N a poisoned journal: only bytes below N count
+//     store                   identity: volume, lineage, host, start count, nonces; replaced
+//     atomically journals/00000007       a live journal; its segment header was durable before the
+//     file had this name journals/00000007.end-N a poisoned journal: only bytes below N count
 //     journals/free-00000003  recycled or new, never read: whatever lies in it is old
 //     quarantine/             what does not belong here; never removed by us
 //     report-N.txt            what the replay of start N did not apply
@@ -47,10 +47,11 @@ struct JournalName {
 
 class StoreFolder {
  public:
-  // Takes the first unlocked store of this volume below `state_dir`/stores or makes one, and notes a fresh nonce and
-  // the start in it, durably.
-  static Result<std::unique_ptr<StoreFolder>> open(LocalFs& fs, Random& random, const Path& state_dir,
-                                                   const Uuid& volume, uint64_t lineage, const std::string& host);
+  // Takes the first unlocked store of this volume below `state_dir`/stores or makes one, and notes
+  // a fresh nonce and the start in it, durably.
+  static Result<std::unique_ptr<StoreFolder>> open(LocalFs& fs, Random& random,
+                                                   const Path& state_dir, const Uuid& volume,
+                                                   uint64_t lineage, const std::string& host);
 
   const StoreIdentity& identity() const { return identity_; }
   uint64_t nonce() const { return identity_.nonces.back(); }
@@ -67,7 +68,8 @@ class StoreFolder {
  private:
   StoreFolder(LocalFs& fs, Path path) : fs_(fs), path_(std::move(path)) {}
   // ENOENT: no store of ours (a note says why); EWOULDBLOCK: somebody has it.
-  static Result<std::unique_ptr<StoreFolder>> take(LocalFs& fs, const Path& path, const Uuid& uuid, const Uuid& volume,
+  static Result<std::unique_ptr<StoreFolder>> take(LocalFs& fs, const Path& path, const Uuid& uuid,
+                                                   const Uuid& volume,
                                                    std::vector<std::string>& notes);
   Status start(Random& random, const Uuid& volume, uint64_t lineage, const std::string& host);
 

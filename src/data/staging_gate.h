@@ -1,5 +1,5 @@
-// Lets tasks that an executor may run at any later time touch an object only while it lives: the object closes the
-// gate in its destructor, which waits for tasks inside and keeps all others out.
+// Lets tasks that an executor may run at any later time touch an object only while it lives: the
+// object closes the gate in its destructor, which waits for tasks inside and keeps all others out.
 #pragma once
 
 #include <functional>

@@ -9,12 +9,14 @@
 //   uploader.cc         sealed journals → bucket → `B`
 //   staging_store.cc    store_inode, store_all
 //
-// Locks, in this order: a stream's, the registry's, a journal's; then, never two at once, dirty_mutex_, sync_mutex_,
-// mutex_. No I/O under any but a stream's (one pwrite; and a journal made inline when none is ready).
+// Locks, in this order: a stream's, the registry's, a journal's; then, never two at once,
+// dirty_mutex_, sync_mutex_, mutex_. No I/O under any but a stream's (one pwrite; and a journal
+// made inline when none is ready).
 //
-// Why nothing is lost on the way to a free file: the rename of a recycled journal to free-N is durable before the file
-// is written again; a new journal's header is durable before it gets its name, the name before `B` is inserted, `B`
-// before a record. So every file with a journal's name has a valid header, and every `B` staging here has a file.
+// Why nothing is lost on the way to a free file: the rename of a recycled journal to free-N is
+// durable before the file is written again; a new journal's header is durable before it gets its
+// name, the name before `B` is inserted, `B` before a record. So every file with a journal's name
+// has a valid header, and every `B` staging here has a file.
 #pragma once
 
 #include <array>
@@ -39,8 +41,8 @@ struct Upload;
 
 class StagingImpl final : public Staging {
  public:
-  StagingImpl(const StagingSeams& seams, const StagingIdentity& identity, const StagingOptions& options,
-              std::unique_ptr<StoreFolder> folder);
+  StagingImpl(const StagingSeams& seams, const StagingIdentity& identity,
+              const StagingOptions& options, std::unique_ptr<StoreFolder> folder);
   ~StagingImpl() override;
   Status recover();
 
@@ -50,7 +52,9 @@ class StagingImpl final : public Staging {
   Result<ReplayReport> replay(meta::Metadata& metadata, uint32_t store_number) override;
   Result<Journaled> append(const DataOperation& operation, std::span<const ByteView> data) override;
   Status sync() override;
-  uint64_t synced_position() const override { return synced_position_.load(std::memory_order_acquire); }
+  uint64_t synced_position() const override {
+    return synced_position_.load(std::memory_order_acquire);
+  }
   std::vector<uint64_t> lost_positions() const override;
   void forget_lost(uint64_t position) override;
   void committed(const Journaled& record, Stamp stamp) override;
@@ -83,8 +87,9 @@ class StagingImpl final : public Staging {
   // --- append (staging.cc) ---
   Status check_operation(const DataOperation& operation, std::span<const ByteView> data) const;
   Status wait_for_room(uint64_t need);
-  Result<Journaled> write_record(Stream& stream, format::RecordHeader header, std::vector<uint32_t> crcs,
-                                 std::span<const ByteView> data) REQUIRES(stream.mutex);
+  Result<Journaled> write_record(Stream& stream, format::RecordHeader header,
+                                 std::vector<uint32_t> crcs, std::span<const ByteView> data)
+      REQUIRES(stream.mutex);
   void account(const JournalPtr& journal, uint64_t offset, const format::RecordHeader& header,
                std::vector<uint32_t> crcs, Journaled& out);
   void append_failed(Stream& stream) REQUIRES(stream.mutex);
@@ -133,7 +138,8 @@ class StagingImpl final : public Staging {
   void note_upload_error(const std::string& why);
 
   // --- store (staging_store.cc) ---
-  Status wait_stored(const std::vector<JournalPtr>& journals, const std::function<void(const StagingStatus&)>& progress);
+  Status wait_stored(const std::vector<JournalPtr>& journals,
+                     const std::function<void(const StagingStatus&)>& progress);
   Status sync_engine();
   Error store_timed_out() const;
 
@@ -141,7 +147,8 @@ class StagingImpl final : public Staging {
   const StagingIdentity identity_;
   const StagingOptions options_;
   const std::unique_ptr<StoreFolder> folder_;
-  const std::shared_ptr<TaskGate> gate_ = std::make_shared<TaskGate>();  // shared with tasks that outlive this
+  const std::shared_ptr<TaskGate> gate_ =
+      std::make_shared<TaskGate>();     // shared with tasks that outlive this
   meta::Metadata* metadata_ = nullptr;  // since replay()
   uint32_t store_number_ = 0;
   std::atomic<bool> replayed_{false};
@@ -177,10 +184,10 @@ class StagingImpl final : public Staging {
   uint64_t changes_ GUARDED_BY(mutex_) = 0;
   JournalPtr standby_ GUARDED_BY(mutex_);
   bool preparing_ GUARDED_BY(mutex_) = false;
-  bool ahead_wanted_ GUARDED_BY(mutex_) = true;  // not from store_all() to the next append
-  std::vector<uint64_t> free_ GUARDED_BY(mutex_);       // numbers of free files
-  std::deque<JournalPtr> queue_ GUARDED_BY(mutex_);     // sealed, to be uploaded
-  std::vector<JournalPtr> finished_ GUARDED_BY(mutex_); // stored and complete, to be recycled
+  bool ahead_wanted_ GUARDED_BY(mutex_) = true;          // not from store_all() to the next append
+  std::vector<uint64_t> free_ GUARDED_BY(mutex_);        // numbers of free files
+  std::deque<JournalPtr> queue_ GUARDED_BY(mutex_);      // sealed, to be uploaded
+  std::vector<JournalPtr> finished_ GUARDED_BY(mutex_);  // stored and complete, to be recycled
   int uploads_running_ GUARDED_BY(mutex_) = 0;
   uint64_t stored_segments_ GUARDED_BY(mutex_) = 0;
   uint64_t stored_bytes_ GUARDED_BY(mutex_) = 0;

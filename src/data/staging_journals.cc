@@ -80,7 +80,8 @@ Result<std::unique_ptr<File>> StagingImpl::open_free_file(uint64_t number, Path&
   Status made = file->allocate(0, options_.segment_bytes);
   if (made.ok()) made = file->sync();  // so that no fdatasync of records has a size to write
   if (!made.ok()) {
-    seams_.fs.remove(path).ignore("the disk is full or broken: the first error is the one to report");
+    seams_.fs.remove(path).ignore(
+        "the disk is full or broken: the first error is the one to report");
     return made.error().in("journal " + path);
   }
   return file;
@@ -105,7 +106,8 @@ Result<JournalPtr> StagingImpl::prepare() {
   TRY(seams_.fs.rename(free_path, folder_->journal_path(name)));
   TRY(folder_->sync_journals());
   auto journal = std::make_shared<Journal>(name, std::move(file), header);
-  if (const Status opened = metadata_->segment_open({}, header.segment, store_number_); !opened.ok()) {
+  if (const Status opened = metadata_->segment_open({}, header.segment, store_number_);
+      !opened.ok()) {
     bool renamed = false;  // without `B` it is just a file
     free_file(journal, renamed);
     return opened.error().in("opening segment " + header.segment.to_string());
@@ -116,9 +118,9 @@ Result<JournalPtr> StagingImpl::prepare() {
 
 bool StagingImpl::recyclable(Journal& journal, Stamp synced) const {
   MutexLock lock(journal.mutex);
-  return journal.state == Journal::State::kStored && journal.complete_told && journal.uncommitted == 0 &&
-         journal.unsynced.empty() && journal.syncing.empty() && journal.commit_stamp <= synced &&
-         journal.told_stamp <= synced;
+  return journal.state == Journal::State::kStored && journal.complete_told &&
+         journal.uncommitted == 0 && journal.unsynced.empty() && journal.syncing.empty() &&
+         journal.commit_stamp <= synced && journal.told_stamp <= synced;
 }
 
 void StagingImpl::recycle() {
@@ -177,17 +179,19 @@ void StagingImpl::free_file(const JournalPtr& journal, bool& renamed) {
   if (!done.ok()) log(LogLevel::kWarn, "journal {} cannot be freed: {}", path, done.error().text());
 }
 
-// Files may be written again only once their new names are durable: else a power cut brings the old name back with
-// somebody else's bytes in it.
+// Files may be written again only once their new names are durable: else a power cut brings the old
+// name back with somebody else's bytes in it.
 void StagingImpl::keep_free(std::vector<uint64_t> numbers) {
   if (const Status synced = folder_->sync_journals(); !synced.ok()) {
-    log(LogLevel::kWarn, "freed journals are not used again before the next start: {}", synced.error().text());
+    log(LogLevel::kWarn, "freed journals are not used again before the next start: {}",
+        synced.error().text());
     return;
   }
   std::vector<uint64_t> surplus;
   {
     MutexLock lock(mutex_);
-    for (const uint64_t number : numbers) (free_.size() < kFreeFilesMax ? free_ : surplus).push_back(number);
+    for (const uint64_t number : numbers)
+      (free_.size() < kFreeFilesMax ? free_ : surplus).push_back(number);
   }
   for (const uint64_t number : surplus) {
     seams_.fs.remove(folder_->journal_path({.number = number, .free = true}))

@@ -1,18 +1,22 @@
-// Power test of staging: random work, cut at a random change of the disk (also inside replay), then the next life must
-// find every inode at a prefix of its operations, at least up to what a sync acknowledged, each byte where its record
-// says. The owner's unsynced tail is cut at the same time. SIGKILLs are mixed in: they lose nothing that was appended.
+// Power test of staging: random work, cut at a random change of the disk (also inside replay), then
+// the next life must find every inode at a prefix of its operations, at least up to what a sync
+// acknowledged, each byte where its record says. The owner's unsynced tail is cut at the same time.
+// SIGKILLs are mixed in: they lose nothing that was appended.
 //
-// Which test fails when a sync call is taken away (tried by hand; P: this test, others in staging_test.cc):
+// Which test fails when a sync call is taken away (tried by hand; P: this test, others in
+// staging_test.cc):
 //   prepare: fdatasync of the new header ................ P
-//   prepare: sync_dir after the journal got its name .... P, synced_records_survive_a_power_cut_and_are_offered
-//   sync: fdatasync ..................................... P, synced_records_survive_a_power_cut_and_are_offered
-//   replay: fdatasync before offering ................... P, replay_makes_records_durable_before_it_offers_them
-//   recycle: waiting for the sync of `B` ................ P, a_journal_serves_reads_until_the_engine_is_synced_past_b
-//   poison: sync_dir after marking the file ............. a_lost_record_does_not_come_back_after_a_power_cut
-// Not noticed, since something else guards the same: the sync of the commit's stamp (that of `B` comes later), one of the
-// two syncs before a PUT alone, sync_dir after freeing and at the end of recovery (a file that comes back under its old
-// name has a new header or a torn one and held nothing that was still needed), engine sync at the end of replay
-// (recycling waits for it anyway).
+//   prepare: sync_dir after the journal got its name .... P,
+//   synced_records_survive_a_power_cut_and_are_offered sync: fdatasync
+//   ..................................... P, synced_records_survive_a_power_cut_and_are_offered
+//   replay: fdatasync before offering ................... P,
+//   replay_makes_records_durable_before_it_offers_them recycle: waiting for the sync of `B`
+//   ................ P, a_journal_serves_reads_until_the_engine_is_synced_past_b poison: sync_dir
+//   after marking the file ............. a_lost_record_does_not_come_back_after_a_power_cut
+// Not noticed, since something else guards the same: the sync of the commit's stamp (that of `B`
+// comes later), one of the two syncs before a PUT alone, sync_dir after freeing and at the end of
+// recovery (a file that comes back under its old name has a new header or a torn one and held
+// nothing that was still needed), engine sync at the end of replay (recycling waits for it anyway).
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -36,9 +40,9 @@ struct Operation {
 struct ModelInode {
   std::vector<Operation> list;
   size_t committed = 0;
-  size_t sure = 0;           // a sync covered so many
-  size_t expected = 0;       // so many must be found by the next life
-  bool fresh = true;         // no operation of this life yet
+  size_t sure = 0;      // a sync covered so many
+  size_t expected = 0;  // so many must be found by the next life
+  bool fresh = true;    // no operation of this life yet
   Stamp base = 0;
 };
 
@@ -61,7 +65,8 @@ class PowerRun {
         continue;
       }
       verify();
-      if (!machine_.disk.power_is_cut()) machine_.disk.cut_after(random_.chance(80) ? 1 + random_.below(150) : 0);
+      if (!machine_.disk.power_is_cut())
+        machine_.disk.cut_after(random_.chance(80) ? 1 + random_.below(150) : 0);
       const int steps = static_cast<int>(20 + random_.below(150));
       for (int i = 0; i < steps && !machine_.disk.power_is_cut(); ++i) step();
       if (machine_.disk.power_is_cut() || random_.chance(60)) {
@@ -98,7 +103,8 @@ class PowerRun {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << report.error().to_string();
       return false;
     }
-    // Conflicts are legal: of two unsynced records of an inode in two journals the second alone may survive.
+    // Conflicts are legal: of two unsynced records of an inode in two journals the second alone may
+    // survive.
     EXPECT_EQ(report->no_inode, 0u);
     EXPECT_EQ(report->quarantined_files, 0u);
     EXPECT_TRUE(report->lost_segments.empty());
@@ -122,7 +128,8 @@ class PowerRun {
         ASSERT_EQ(records[i].header.sequence, model.list[i].journaled.record.header.sequence)
             << "inode " << ino << " is no prefix of its operations";
         if (!staging_->holds(records[i].target->segment)) ++recycled_reads_;
-        EXPECT_EQ(bytes_of(*staging_, machine_.bucket, machine_.volume, *records[i].target), model.list[i].bytes)
+        EXPECT_EQ(bytes_of(*staging_, machine_.bucket, machine_.volume, *records[i].target),
+                  model.list[i].bytes)
             << "inode " << ino << " operation " << i;
         ++verified_;
       }
@@ -155,13 +162,15 @@ class PowerRun {
   void append() {
     const Ino ino = kFirstIno + random_.below(kInodes);
     ModelInode& model = model_[ino];
-    DataOperation operation = data_operation(ino, model.list.size() * 1000, 0, 1 + random_.below(3));
+    DataOperation operation =
+        data_operation(ino, model.list.size() * 1000, 0, 1 + random_.below(3));
     if (model.fresh) {
       operation.base_version = model.base;
     } else {
       operation.previous_sequence = model.list.back().journaled.record.header.sequence;
     }
-    const std::string bytes = pattern(random_.u64(), 1 + random_.below(random_.chance(10) ? 9000 : 1500));
+    const std::string bytes =
+        pattern(random_.u64(), 1 + random_.below(random_.chance(10) ? 9000 : 1500));
     auto journaled = append_bytes(*staging_, operation, bytes);
     if (!journaled.ok()) {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << journaled.error().to_string();
@@ -189,7 +198,8 @@ class PowerRun {
     std::vector<meta::DataRecord> offered;
     std::vector<Journaled> journaled;
     for (auto& [ino, model] : model_) {
-      while (model.committed < model.list.size() && model.list[model.committed].journaled.position <= durable) {
+      while (model.committed < model.list.size() &&
+             model.list[model.committed].journaled.position <= durable) {
         journaled.push_back(model.list[model.committed++].journaled);
         offered.push_back(journaled.back().record);
       }
@@ -197,7 +207,8 @@ class PowerRun {
     if (offered.empty()) return;
     const auto reply = machine_.owner->commit_data({}, 1, offered);
     ASSERT_TRUE(reply.ok());
-    for (const auto& outcome : reply->outcomes) EXPECT_EQ(outcome.kind, meta::DataOutcome::Kind::kApplied);
+    for (const auto& outcome : reply->outcomes)
+      EXPECT_EQ(outcome.kind, meta::DataOutcome::Kind::kApplied);
     const Stamp stamp = machine_.owner->committed_stamp();
     for (const Journaled& record : journaled) staging_->committed(record, stamp);
   }
@@ -220,7 +231,8 @@ class PowerRun {
     machine_.kill(staging_);
     machine_.boot();
     ++kills_;
-    for (auto& [ino, model] : model_) model.expected = model.list.size();  // the page cache survives
+    for (auto& [ino, model] : model_)
+      model.expected = model.list.size();  // the page cache survives
   }
 
   Machine machine_;
@@ -250,8 +262,8 @@ TEST(StagingPower, everything_synced_is_offered_again_and_nothing_is_recycled_to
     from_bucket += run.recycled_reads();
   }
   RecordProperty("cuts", cuts);
-  std::cout << cuts << " cuts, " << kills << " kills, " << verified << " records verified, " << from_bucket
-            << " of them from the bucket\n";
+  std::cout << cuts << " cuts, " << kills << " kills, " << verified << " records verified, "
+            << from_bucket << " of them from the bucket\n";
   if (::testing::Test::HasFailure()) return;
   EXPECT_GE(cuts, 1000);  // else the run did not test what it says
   EXPECT_GE(kills, 50);

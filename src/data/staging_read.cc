@@ -1,4 +1,5 @@
-// Serving slices that are (still) in a journal. A pinned journal is not recycled, so its bytes stay what they are.
+// Serving slices that are (still) in a journal. A pinned journal is not recycled, so its bytes stay
+// what they are.
 #include "base/crc32c.h"
 #include "base/limits.h"
 #include "data/staging_impl.h"
@@ -41,7 +42,8 @@ Status StagingImpl::read(const SegmentId& id, uint64_t offset, MutableBytes into
     end = std::max(journal->end, journal->object_bytes);
   }
   if (offset > end || into.size() > end - offset) {
-    return error(EIO, "segment {} has {} bytes in staging, asked for {}+{}", id.to_string(), end, offset, into.size());
+    return error(EIO, "segment {} has {} bytes in staging, asked for {}+{}", id.to_string(), end,
+                 offset, into.size());
   }
   TRY_ASSIGN(const size_t n, journal->file->read_at(offset, into));
   if (n == into.size()) return {};
@@ -54,13 +56,14 @@ Result<std::vector<uint32_t>> StagingImpl::frame_crcs(const SegmentId& id, uint6
   {
     MutexLock lock(journal->mutex);
     if (const auto* crcs = journal->frames.find(offset)) return *crcs;
-    if (offset > journal->end) return error(EIO, "segment {} has no slice at {}", id.to_string(), offset);
+    if (offset > journal->end)
+      return error(EIO, "segment {} has no slice at {}", id.to_string(), offset);
   }
   constexpr uint64_t kFirst = format::kSegmentHeaderBytes + format::kRecordHeaderBytes;
   if (offset < kFirst) return error(EIO, "segment {} has no slice at {}", id.to_string(), offset);
   const auto header = read_record_header(*journal->file, id, offset - format::kRecordHeaderBytes);
-  if (!header.ok() || header->kind != format::RecordKind::kData || (header->flags & format::kRecordExternal) != 0 ||
-      header->length > header->frame_bytes) {
+  if (!header.ok() || header->kind != format::RecordKind::kData ||
+      (header->flags & format::kRecordExternal) != 0 || header->length > header->frame_bytes) {
     return error(EIO, "segment {} has no slice of one frame at {}", id.to_string(), offset);
   }
   return std::vector<uint32_t>{header->payload_crc};

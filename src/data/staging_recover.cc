@@ -1,5 +1,5 @@
-// What earlier processes left in the store's folder, read at open. Every file is a whole journal, a free file, or does
-// not belong here and goes to quarantine.
+// What earlier processes left in the store's folder, read at open. Every file is a whole journal, a
+// free file, or does not belong here and goes to quarantine.
 #include "base/log.h"
 #include "data/staging_impl.h"
 
@@ -10,7 +10,8 @@ namespace {
 constexpr size_t kFreeFilesMax = 4;
 
 // Empty when the header is of this store; else what is wrong.
-std::string foreign(const Result<format::SegmentHeader>& header, const Uuid& volume, const Uuid& store) {
+std::string foreign(const Result<format::SegmentHeader>& header, const Uuid& volume,
+                    const Uuid& store) {
   if (!header.ok()) return header.error().text();
   if (header->volume != volume) return "of volume " + header->volume.to_string();
   if (header->store != store) return "of store " + header->store.to_string();
@@ -34,15 +35,17 @@ Status StagingImpl::recover() {
   for (const uint64_t number : surplus) {
     TRY(seams_.fs.remove(folder_->journal_path({.number = number, .free = true})));
   }
-  // A process that died may have renamed without syncing: what is free must be so for good before it is overwritten.
+  // A process that died may have renamed without syncing: what is free must be so for good before
+  // it is overwritten.
   return folder_->sync_journals();
 }
 
 void StagingImpl::quarantine(const std::string& name, const std::string& why) {
-  std::string line = fmt::format("{} moved to quarantine: {}", join(folder_->journals(), name), why);
+  std::string line =
+      fmt::format("{} moved to quarantine: {}", join(folder_->journals(), name), why);
   if (const Status moved = folder_->quarantine(name); !moved.ok()) {
-    line = fmt::format("{} does not belong here ({}) and cannot be moved: {}", join(folder_->journals(), name), why,
-                       moved.error().text());
+    line = fmt::format("{} does not belong here ({}) and cannot be moved: {}",
+                       join(folder_->journals(), name), why, moved.error().text());
   }
   log(LogLevel::kError, "{}", line);
   recovery_lines_.push_back(std::move(line));
@@ -75,22 +78,25 @@ Status StagingImpl::recover_file(const std::string& file_name) {
   }
   TRY_ASSIGN(const uint64_t size, file->size());
   auto journal = std::make_shared<Journal>(*name, std::move(file), *header);
-  const auto visit = [&](uint64_t position, const format::RecordHeader& h, ByteView payload) -> Status {
+  const auto visit = [&](uint64_t position, const format::RecordHeader& h,
+                         ByteView payload) -> Status {
     MutexLock lock(journal->mutex);
     journal->note_ino(h.ino);
-    if (h.kind == format::RecordKind::kData && (h.flags & format::kRecordExternal) == 0 && h.length > h.frame_bytes) {
+    if (h.kind == format::RecordKind::kData && (h.flags & format::kRecordExternal) == 0 &&
+        h.length > h.frame_bytes) {
       journal->frames.add(position + format::kRecordHeaderBytes, format::frame_crcs(payload));
     }
     return {};
   };
-  const auto scan =
-      scan_records(file_source(*journal->file), journal->segment, std::min(size, name->end.value_or(size)), visit);
+  const auto scan = scan_records(file_source(*journal->file), journal->segment,
+                                 std::min(size, name->end.value_or(size)), visit);
   if (scan.code() == ENOTSUP) {
     quarantine(file_name, scan.error().text());
     return {};
   }
   if (!scan.ok()) return scan.error().in("journal " + path);
-  if (scan->torn) recovery_lines_.push_back(fmt::format("{} cut at byte {}: torn record", path, scan->end));
+  if (scan->torn)
+    recovery_lines_.push_back(fmt::format("{} cut at byte {}: torn record", path, scan->end));
   next_sequence_ = std::max(next_sequence_.load(), scan->sequence_max + 1);
   {
     MutexLock lock(journal->mutex);

@@ -34,7 +34,8 @@ Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
     }
     if (std::all_of(journals.begin(), journals.end(), stored)) return {};
     const auto now = seams_.clock.since_boot();
-    if (options_.store_timeout.count() > 0 && now - started >= options_.store_timeout) return store_timed_out();
+    if (options_.store_timeout.count() > 0 && now - started >= options_.store_timeout)
+      return store_timed_out();
     if (progress && now >= progress_at) {
       progress(status());
       progress_at = now + std::chrono::seconds(1);
@@ -63,7 +64,8 @@ Status StagingImpl::store_inode(Ino ino) {
 
 Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& progress) {
   if (!options_.uploads_enabled) return error(EIO, "uploads are switched off");
-  // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists nothing here.
+  // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists
+  // nothing here.
   seal_open_if([](Journal&) { return true; });
   JournalPtr ahead;
   {

@@ -1,6 +1,7 @@
-// Group fdatasync: whoever comes first leads a round for all journals with unsynced records; who comes during a round
-// waits for the next one. A failed fdatasync poisons its journal: the kernel may have dropped the pages and call them
-// clean, so nothing that was not covered before is trusted again.
+// Group fdatasync: whoever comes first leads a round for all journals with unsynced records; who
+// comes during a round waits for the next one. A failed fdatasync poisons its journal: the kernel
+// may have dropped the pages and call them clean, so nothing that was not covered before is trusted
+// again.
 #include "base/log.h"
 #include "data/staging_impl.h"
 
@@ -22,12 +23,13 @@ Status StagingImpl::sync() {
     sync_done_.notify_all();
   }
   if (lost_.empty() || *lost_.begin() > mine) return {};
-  return error(EIO, "a sync of the journal failed, {} records from position {} on are lost: {}", lost_.size(),
-               *lost_.begin(), lost_why_);
+  return error(EIO, "a sync of the journal failed, {} records from position {} on are lost: {}",
+               lost_.size(), *lost_.begin(), lost_why_);
 }
 
 void StagingImpl::sync_round() {
-  // First the position, then the list: a journal that holds a position ≤ `covered` was in the list before it.
+  // First the position, then the list: a journal that holds a position ≤ `covered` was in the list
+  // before it.
   const uint64_t covered = last_position_.load();
   std::vector<JournalPtr> dirty;
   {
@@ -45,7 +47,8 @@ Status StagingImpl::sync_journal(const JournalPtr& journal) {
   {
     MutexLock lock(journal->mutex);
     if (journal->poisoned) return {};
-    journal->syncing.insert(journal->syncing.end(), journal->unsynced.begin(), journal->unsynced.end());
+    journal->syncing.insert(journal->syncing.end(), journal->unsynced.begin(),
+                            journal->unsynced.end());
     journal->unsynced.clear();
     end = journal->end;
   }
@@ -88,8 +91,9 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     std::erase(dirty_, journal);
   }
   const Status marked = mark_poisoned(journal);
-  log(LogLevel::kError, "journal {} of {} is poisoned, {} records are lost: {}{}", journal->ticket, folder_->path(),
-      lost.size(), why.text(), marked.ok() ? "" : "; it could not be marked: " + marked.error().text());
+  log(LogLevel::kError, "journal {} of {} is poisoned, {} records are lost: {}{}", journal->ticket,
+      folder_->path(), lost.size(), why.text(),
+      marked.ok() ? "" : "; it could not be marked: " + marked.error().text());
   {
     MutexLock lock(sync_mutex_);
     lost_.insert(lost.begin(), lost.end());
@@ -99,7 +103,8 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
   if (enqueue_it) enqueue(journal, false);
 }
 
-// Durable before anybody hears of the loss: what is journaled anew must not meet the lost records at a replay.
+// Durable before anybody hears of the loss: what is journaled anew must not meet the lost records
+// at a replay.
 Status StagingImpl::mark_poisoned(const JournalPtr& journal) {
   JournalName from;
   JournalName to;
@@ -128,7 +133,8 @@ void StagingImpl::note_synced(uint64_t covered) {
 }
 
 void StagingImpl::publish_synced() {
-  const uint64_t synced = lost_.empty() ? sync_covered_ : std::min(sync_covered_, *lost_.begin() - 1);
+  const uint64_t synced =
+      lost_.empty() ? sync_covered_ : std::min(sync_covered_, *lost_.begin() - 1);
   if (synced > synced_position_.load()) synced_position_.store(synced, std::memory_order_release);
 }
 

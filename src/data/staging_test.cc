@@ -48,7 +48,8 @@ class StagingTest : public ::testing::Test {
     machine.cut_power(staging, seed);
     machine.boot();
   }
-  Journaled append(Ino ino, std::string_view bytes, Ino parent = 1, uint64_t previous = 0, Stamp base = 0) {
+  Journaled append(Ino ino, std::string_view bytes, Ino parent = 1, uint64_t previous = 0,
+                   Stamp base = 0) {
     DataOperation operation = data_operation(ino, 0, bytes.size(), parent);
     operation.previous_sequence = previous;
     operation.base_version = base;
@@ -61,7 +62,8 @@ class StagingTest : public ::testing::Test {
     for (const Journaled& record : records) offered.push_back(record.record);
     auto reply = machine.owner->commit_data({}, 1, offered);
     EXPECT_TRUE(reply.ok());
-    for (const auto& outcome : reply->outcomes) EXPECT_EQ(outcome.kind, meta::DataOutcome::Kind::kApplied);
+    for (const auto& outcome : reply->outcomes)
+      EXPECT_EQ(outcome.kind, meta::DataOutcome::Kind::kApplied);
     const Stamp stamp = machine.owner->committed_stamp();
     for (const Journaled& record : records) staging->committed(record, stamp);
     return stamp;
@@ -75,7 +77,9 @@ class StagingTest : public ::testing::Test {
   std::string bytes_of(const Journaled& record) {
     return data::bytes_of(*staging, machine.bucket, machine.volume, *record.record.target);
   }
-  std::vector<std::string> journal_files() { return machine.disk.list(join(staging->folder(), "journals")).value(); }
+  std::vector<std::string> journal_files() {
+    return machine.disk.list(join(staging->folder(), "journals")).value();
+  }
 
   Machine machine{sim::seed_or(1)};
   std::unique_ptr<Staging> staging;
@@ -107,7 +111,8 @@ TEST_F(StagingTest, operations_that_make_no_record_are_refused) {
   start();
   DataOperation operation = data_operation(2, 0, 3);
   EXPECT_EQ(staging->append(operation, {}).code(), EINVAL);
-  EXPECT_EQ(append_bytes(*staging, operation, std::string(kRecordBytesMax + 1, 'x')).code(), EINVAL);
+  EXPECT_EQ(append_bytes(*staging, operation, std::string(kRecordBytesMax + 1, 'x')).code(),
+            EINVAL);
   operation.ino = 0;
   EXPECT_EQ(append_bytes(*staging, operation, "abc").code(), EINVAL);
   operation = data_operation(2, 0, 0);
@@ -226,7 +231,8 @@ TEST_F(StagingTest, segments_are_sealed_at_their_size_and_stored) {
     ASSERT_TRUE(footer.ok());
     EXPECT_GT(footer->records.size(), 10u);
     for (const auto& record : footer->records) {
-      const auto slice = all.subspan(record.position + format::kRecordHeaderBytes, record.header.length);
+      const auto slice =
+          all.subspan(record.position + format::kRecordHeaderBytes, record.header.length);
       EXPECT_EQ(crc32c(slice), footer->frame_crcs[record.first_frame]);
       EXPECT_EQ(as_text(slice), pattern(record.header.ino, 1000));
     }
@@ -355,7 +361,8 @@ TEST_F(StagingTest, a_failed_sync_poisons_the_journal_and_names_what_is_lost) {
   EXPECT_EQ(report.conflicts, 0u);
   EXPECT_EQ(machine.engine.current().inodes[2].applied, again.record.header.sequence);
   machine.executor->advance(2min);
-  EXPECT_EQ(machine.bucket.objects().size(), 2u);  // what was synced before is stored from the poisoned file
+  EXPECT_EQ(machine.bucket.objects().size(),
+            2u);  // what was synced before is stored from the poisoned file
   EXPECT_EQ(bytes_of(before), pattern(1, 2000));
 }
 
@@ -496,7 +503,8 @@ TEST_F(StagingTest, staging_that_is_gone_is_reported) {
   const ReplayReport report = start();
   ASSERT_FALSE(report.lost_segments.empty());
   bool named = false;
-  for (const auto& segment : report.lost_segments) named |= segment.id == one.record.target->segment;
+  for (const auto& segment : report.lost_segments)
+    named |= segment.id == one.record.target->segment;
   EXPECT_TRUE(named);
 }
 

@@ -1,5 +1,6 @@
-// What tests of staging stand on: an owner that keeps meta::Metadata's rules in memory and whose unsynced tail can be
-// cut, a bucket that refuses to be rewritten (I2), and a volume's worth of seams.
+// What tests of staging stand on: an owner that keeps meta::Metadata's rules in memory and whose
+// unsynced tail can be cut, a bucket that refuses to be rewritten (I2), and a volume's worth of
+// seams.
 #pragma once
 
 #include <map>
@@ -22,15 +23,17 @@ class TestBucket final : public object::ObjectStore {
  public:
   void put(std::string key, std::vector<ByteView> spans, object::CallOptions options,
            object::Done<std::string> done) override;
-  void get(std::string, uint64_t, MutableBytes, object::GetOptions, object::Done<object::GetResult>) override {}
+  void get(std::string, uint64_t, MutableBytes, object::GetOptions,
+           object::Done<object::GetResult>) override {}
   void head(std::string, object::CallOptions, object::Done<object::ObjectInfo>) override {}
-  void remove_many(std::vector<std::string>, object::CallOptions, object::Done<std::vector<std::string>>) override {}
+  void remove_many(std::vector<std::string>, object::CallOptions,
+                   object::Done<std::vector<std::string>>) override {}
   void list(std::string, object::ListOptions, object::Done<object::ListPage>) override {}
   void upload_begin(std::string, object::CallOptions, object::Done<std::string>) override {}
   void upload_part(std::string, std::string, int, std::vector<ByteView>, object::CallOptions,
                    object::Done<object::UploadedPart>) override {}
-  void upload_complete(std::string, std::string, std::vector<object::UploadedPart>, object::CallOptions,
-                       object::Done<std::string>) override {}
+  void upload_complete(std::string, std::string, std::vector<object::UploadedPart>,
+                       object::CallOptions, object::Done<std::string>) override {}
   void upload_abort(std::string, std::string, object::CallOptions, object::Done<bool>) override {}
   object::RequestCounts counts() const override { return {}; }
   std::string describe() const override { return "test bucket"; }
@@ -61,7 +64,7 @@ struct Machine {
   void boot();  // a new executor; what the old one had queued is gone
   Result<std::unique_ptr<Staging>> open(const StagingOptions& options);
   StagingSeams seams() { return {faulty, clock, random, *executor, bucket}; }
-  void kill(std::unique_ptr<Staging>& staging);                     // SIGKILL: nothing runs any more
+  void kill(std::unique_ptr<Staging>& staging);  // SIGKILL: nothing runs any more
   void cut_power(std::unique_ptr<Staging>& staging, uint64_t seed);  // and the unsynced is lost
 
   sim::SeededRandom random;
@@ -71,9 +74,9 @@ struct Machine {
   std::vector<std::unique_ptr<sim::ManualExecutor>> executors;
   sim::ManualExecutor* executor = nullptr;
   TestBucket bucket;
-  FakeEngine engine;                       // what the engine holds
+  FakeEngine engine;  // what the engine holds
   std::vector<std::unique_ptr<FakeOwner>> owners;
-  FakeOwner* owner = nullptr;              // of this life
+  FakeOwner* owner = nullptr;  // of this life
   Uuid volume;
   uint64_t lineage = 77;
 };
@@ -85,8 +88,9 @@ DataOperation data_operation(Ino ino, uint64_t offset, uint64_t length, Ino pare
 Result<Journaled> append_bytes(Staging& staging, DataOperation operation, std::string_view bytes);
 std::string pattern(uint64_t seed, size_t bytes);
 
-// The bytes an applied record names: from staging while it holds them, else from the bucket. Fails the test when their
-// CRC is wrong.
-std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume, const format::Target& target);
+// The bytes an applied record names: from staging while it holds them, else from the bucket. Fails
+// the test when their CRC is wrong.
+std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
+                     const format::Target& target);
 
 }  // namespace shoal::data

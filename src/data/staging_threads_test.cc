@@ -31,7 +31,8 @@ class StagingThreadsTest : public ::testing::Test {
   }
   void start(const StagingOptions& options) {
     const StagingSeams seams{machine.faulty, clock, machine.random, pool, machine.bucket};
-    auto opened = Staging::open(seams, "/state", {machine.volume, machine.lineage, "host"}, options);
+    auto opened =
+        Staging::open(seams, "/state", {machine.volume, machine.lineage, "host"}, options);
     ASSERT_TRUE(opened.ok()) << opened.error().to_string();
     staging = std::move(*opened);
     ASSERT_TRUE(staging->replay(*machine.owner, 1).ok());
@@ -101,17 +102,21 @@ TEST_F(StagingThreadsTest, store_all_empties_staging_and_tells_how_far_it_is) {
   ASSERT_TRUE(staging->sync().ok());
   commit(records);
   int calls = 0;
-  ASSERT_TRUE(staging->store_all([&](const StagingStatus& status) {
-    ++calls;
-    EXPECT_LE(status.uploads_running, 2u);
-  }).ok());
+  ASSERT_TRUE(staging
+                  ->store_all([&](const StagingStatus& status) {
+                    ++calls;
+                    EXPECT_LE(status.uploads_running, 2u);
+                  })
+                  .ok());
   EXPECT_GE(calls, 1);
   for (const Journaled& record : records) {
-    EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *record.record.target).size(), 2000u);
+    EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *record.record.target).size(),
+              2000u);
     EXPECT_FALSE(machine.bucket.object(machine.volume, record.record.target->segment).empty());
   }
   EXPECT_EQ(staging->status().segments_waiting, 0u);
-  EXPECT_TRUE(machine.owner->store_segments(1)->empty());  // what nobody wrote to is discarded: the folder may go now
+  EXPECT_TRUE(machine.owner->store_segments(1)
+                  ->empty());  // what nobody wrote to is discarded: the folder may go now
   ASSERT_TRUE(append_bytes(*staging, data_operation(2, 0, 0), "goes on").ok());
 }
 
@@ -128,11 +133,13 @@ TEST_F(StagingThreadsTest, store_timeout_turns_waiting_into_eio_that_says_why) {
   EXPECT_EQ(stored.code(), EIO);
   EXPECT_NE(stored.error().text().find("the bucket is away"), std::string::npos);
   int appended = 0;
-  while (append_bytes(*staging, data_operation(3, 0, 0), pattern(1, 3000)).ok()) ASSERT_LT(++appended, 10);
+  while (append_bytes(*staging, data_operation(3, 0, 0), pattern(1, 3000)).ok())
+    ASSERT_LT(++appended, 10);
   EXPECT_LE(staging->status().bytes, options.bytes_max);
 }
 
-// Eight writers of which each keeps its inode's chain; a committer; 200 MB through 24 MB of staging.
+// Eight writers of which each keeps its inode's chain; a committer; 200 MB through 24 MB of
+// staging.
 TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounded_memory_and_disk) {
   StagingOptions options;
   options.segment_bytes = 4 << 20;
@@ -181,7 +188,8 @@ TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounde
   for (Thread& writer : writers) writer.join();
   EXPECT_EQ(all.size(), kRecords);
   ASSERT_TRUE(staging->store_all(nullptr).ok());
-  EXPECT_LE(most.load(), options.bytes_max + kWriters * (kRecordBytesMax + format::kRecordHeaderBytes));
+  EXPECT_LE(most.load(),
+            options.bytes_max + kWriters * (kRecordBytesMax + format::kRecordHeaderBytes));
   EXPECT_LE(machine.bucket.bytes_flying_max(), 2 * (options.segment_bytes + (1 << 20)));
   for (const Journaled& record : all) {
     EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *record.record.target), bytes);
@@ -206,7 +214,8 @@ TEST_F(StagingThreadsTest, many_threads_append_sync_and_read_while_journals_are_
         ASSERT_TRUE(staging->sync().ok());
         ASSERT_GE(staging->synced_position(), journaled->position);
         commit({*journaled});
-        EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *journaled->record.target), bytes);
+        EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *journaled->record.target),
+                  bytes);
         const Stamp stamp = machine.owner->committed_stamp();
         machine.owner->sync().value();
         staging->engine_synced(stamp);

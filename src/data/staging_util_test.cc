@@ -73,18 +73,21 @@ Status FakeOwner::segment_open(const meta::Request&, const SegmentId& id, uint32
 meta::DataOutcome FakeOwner::apply(FakeState& state, const meta::DataRecord& record) {
   const format::RecordHeader& h = record.header;
   const auto at = state.inodes.find(h.ino);
-  if (at == state.inodes.end() || at->second.generation != h.generation) return {meta::DataOutcome::Kind::kNoInode, 0};
+  if (at == state.inodes.end() || at->second.generation != h.generation)
+    return {meta::DataOutcome::Kind::kNoInode, 0};
   FakeInode& inode = at->second;
   if (h.sequence <= inode.applied) return {meta::DataOutcome::Kind::kAlready, 0};
-  const bool chained =
-      h.previous_sequence != 0 ? h.previous_sequence == inode.applied : h.base_version == inode.version;
+  const bool chained = h.previous_sequence != 0 ? h.previous_sequence == inode.applied
+                                                : h.base_version == inode.version;
   if (!chained) return {meta::DataOutcome::Kind::kConflict, 0};
   if (record.target.has_value()) {
     const auto segment = state.segments.find(record.target->segment);
     if (segment == state.segments.end()) {
-      violations_.push_back("a record names a segment without B: " + record.target->segment.to_string());
+      violations_.push_back("a record names a segment without B: " +
+                            record.target->segment.to_string());
     } else if (segment->second.complete) {
-      violations_.push_back("a record of a complete segment was applied: " + record.target->segment.to_string());
+      violations_.push_back("a record of a complete segment was applied: " +
+                            record.target->segment.to_string());
     }
   }
   inode.applied = h.sequence;
@@ -116,7 +119,8 @@ Result<meta::CommitReply> FakeOwner::commit_data(const meta::Request&, uint32_t,
   return reply;
 }
 
-Status FakeOwner::segment_stored(const meta::Request&, const SegmentId& id, uint64_t length, bool complete) {
+Status FakeOwner::segment_stored(const meta::Request&, const SegmentId& id, uint64_t length,
+                                 bool complete) {
   MutexLock lock(mutex_);
   if (dead()) return Error(EIO);
   if (failures_ > 0) {
@@ -158,7 +162,8 @@ Status FakeOwner::segment_discard(const meta::Request&, const SegmentId& id) {
 Result<std::vector<meta::SegmentInfo>> FakeOwner::store_segments(uint32_t store) {
   std::vector<meta::SegmentInfo> segments;
   for (const auto& [id, segment] : engine_.current().segments) {
-    if (segment.state == Segment::State::kStaging && segment.store == store) segments.push_back({id, segment, 0});
+    if (segment.state == Segment::State::kStaging && segment.store == store)
+      segments.push_back({id, segment, 0});
   }
   return segments;
 }
@@ -184,20 +189,21 @@ void TestBucket::put(std::string key, std::vector<ByteView> spans, object::CallO
     flying_ += bytes;
     flying_max_ = std::max(flying_max_.load(), flying_);
   }
-  executor_->post([this, key = std::move(key), spans = std::move(spans), done = std::move(done), bytes] {
-    const bool fails = failures_ > 0;
-    {
-      MutexLock lock(mutex_);
-      flying_ -= bytes;
-      if (fails) --failures_;
-      std::string content;
-      for (const ByteView span : spans) content += as_text(span);
-      const auto at = objects_.find(key);
-      if (!fails && at != objects_.end() && at->second != content) ++rewritten_;
-      if (!fails) objects_[key] = std::move(content);
-    }
-    fails ? done(error(EIO, "injected: the bucket is away")) : done(std::string("etag"));
-  });
+  executor_->post(
+      [this, key = std::move(key), spans = std::move(spans), done = std::move(done), bytes] {
+        const bool fails = failures_ > 0;
+        {
+          MutexLock lock(mutex_);
+          flying_ -= bytes;
+          if (fails) --failures_;
+          std::string content;
+          for (const ByteView span : spans) content += as_text(span);
+          const auto at = objects_.find(key);
+          if (!fails && at != objects_.end() && at->second != content) ++rewritten_;
+          if (!fails) objects_[key] = std::move(content);
+        }
+        fails ? done(error(EIO, "injected: the bucket is away")) : done(std::string("etag"));
+      });
 }
 
 std::map<std::string, std::string> TestBucket::objects() const {
@@ -263,7 +269,8 @@ DataOperation data_operation(Ino ino, uint64_t offset, uint64_t length, Ino pare
 
 Result<Journaled> append_bytes(Staging& staging, DataOperation operation, std::string_view bytes) {
   operation.length = bytes.size();
-  const ByteView half[] = {as_bytes(bytes.substr(0, bytes.size() / 2)), as_bytes(bytes.substr(bytes.size() / 2))};
+  const ByteView half[] = {as_bytes(bytes.substr(0, bytes.size() / 2)),
+                           as_bytes(bytes.substr(bytes.size() / 2))};
   return staging.append(operation, half);
 }
 
@@ -274,9 +281,11 @@ std::string pattern(uint64_t seed, size_t bytes) {
   return text;
 }
 
-std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume, const format::Target& target) {
+std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
+                     const format::Target& target) {
   std::string bytes(target.length, 0);
-  if (const Status read = staging.read(target.segment, target.offset, as_mutable_bytes(bytes)); !read.ok()) {
+  if (const Status read = staging.read(target.segment, target.offset, as_mutable_bytes(bytes));
+      !read.ok()) {
     EXPECT_EQ(read.code(), ENOENT) << read.error().to_string();
     const std::string object = bucket.object(volume, target.segment);
     if (target.offset + target.length > object.size()) {

@@ -1,5 +1,6 @@
-// Sealed journals → bucket → `B`. Every byte is checked on its way from the disk. The footer is on stable storage before
-// the PUT starts: a start after a power cut uploads the same bytes again, never others (I2).
+// Sealed journals → bucket → `B`. Every byte is checked on its way from the disk. The footer is on
+// stable storage before the PUT starts: a start after a power cut uploads the same bytes again,
+// never others (I2).
 #include "data/uploader.h"
 
 #include "base/log.h"
@@ -14,14 +15,16 @@ constexpr std::chrono::seconds kRetryFirst{1};
 constexpr std::chrono::seconds kRetryMax{30};
 
 std::chrono::nanoseconds backoff(int failures, Random& random) {
-  const std::chrono::nanoseconds whole =
-      std::min<std::chrono::nanoseconds>(kRetryMax, kRetryFirst * (int64_t{1} << std::min(failures, 8)));
-  return whole / 2 + std::chrono::nanoseconds(random.below(static_cast<uint64_t>(whole.count() / 2) + 1));
+  const std::chrono::nanoseconds whole = std::min<std::chrono::nanoseconds>(
+      kRetryMax, kRetryFirst * (int64_t{1} << std::min(failures, 8)));
+  return whole / 2 +
+         std::chrono::nanoseconds(random.below(static_cast<uint64_t>(whole.count() / 2) + 1));
 }
 
 Result<format::Footer> index_of(const Upload& upload, uint64_t end) {
   format::Footer footer;
-  const auto visit = [&](uint64_t position, const format::RecordHeader& h, ByteView payload) -> Status {
+  const auto visit = [&](uint64_t position, const format::RecordHeader& h,
+                         ByteView payload) -> Status {
     footer.records.push_back({position, h, static_cast<uint32_t>(footer.frame_crcs.size())});
     if (h.kind != format::RecordKind::kData || (h.flags & format::kRecordExternal) != 0) return {};
     footer.data_bytes += h.length;
@@ -35,10 +38,12 @@ Result<format::Footer> index_of(const Upload& upload, uint64_t end) {
   };
   const SegmentId& id = upload.journal->segment;
   TRY_ASSIGN(const auto header, format::decode_segment_header(upload.file_bytes()));
-  if (header.segment != id) return error(EIO, "journal of segment {} holds {}", id.to_string(), header.segment.to_string());
+  if (header.segment != id)
+    return error(EIO, "journal of segment {} holds {}", id.to_string(), header.segment.to_string());
   TRY_ASSIGN(const Scan scan, scan_records(memory_source(upload.file_bytes()), id, end, visit));
   if (scan.end != end) {
-    return error(EIO, "journal of segment {} is corrupt at byte {} of {}", id.to_string(), scan.end, end);
+    return error(EIO, "journal of segment {} is corrupt at byte {} of {}", id.to_string(), scan.end,
+                 end);
   }
   return footer;
 }
@@ -138,7 +143,8 @@ void StagingImpl::upload(const JournalPtr& journal) {
   auto done = [this, one, gate = gate_, executor = &seams_.executor](Result<std::string> result) {
     executor->post([this, one, gate, result] { gate->run([&] { finish_upload(one, result); }); });
   };
-  seams_.store.put(format::segment_object_key(identity_.volume, journal->segment), std::move(spans), call, done);
+  seams_.store.put(format::segment_object_key(identity_.volume, journal->segment), std::move(spans),
+                   call, done);
 }
 
 Status StagingImpl::load(Upload& upload) {
@@ -154,7 +160,8 @@ Status StagingImpl::load(Upload& upload) {
   }
   upload.bytes = std::make_unique_for_overwrite<std::byte[]>(upload.length);
   TRY_ASSIGN(const size_t n, journal.file->read_at(0, {upload.bytes.get(), upload.length}));
-  if (n != upload.length) return error(EIO, "journal of segment {} ends at byte {}", journal.segment.to_string(), n);
+  if (n != upload.length)
+    return error(EIO, "journal of segment {} ends at byte {}", journal.segment.to_string(), n);
   TRY_ASSIGN(const format::Footer footer, index_of(upload, end));
   return sealed ? Status() : close_with_footer(upload, footer);
 }
@@ -241,9 +248,11 @@ void StagingImpl::tell(const JournalPtr& journal) {
       complete = journal->uncommitted == 0;
     }
     const Status stored = metadata_->segment_stored({}, journal->segment, length, complete);
-    const bool freed = stored.code() == ENOENT || stored.code() == ESTALE;  // gone or going: it had been complete
+    const bool freed =
+        stored.code() == ENOENT || stored.code() == ESTALE;  // gone or going: it had been complete
     if (!stored.ok() && !freed) {
-      note_upload_error(fmt::format("segment {}: {}", journal->segment.to_string(), stored.error().text()));
+      note_upload_error(
+          fmt::format("segment {}: {}", journal->segment.to_string(), stored.error().text()));
       MutexLock lock(journal->mutex);
       journal->telling = false;
       post_after(kRetryMax, [this, journal] { tell(journal); });
@@ -292,7 +301,8 @@ void StagingImpl::told(const JournalPtr& journal) {
     finished_.push_back(journal);
   }
   announce();
-  if (waiting_for_room_ > 0) sync_engine().ignore("the owner's next sync will do; a broken engine shows elsewhere");
+  if (waiting_for_room_ > 0)
+    sync_engine().ignore("the owner's next sync will do; a broken engine shows elsewhere");
 }
 
 }  // namespace shoal::data

@@ -1,4 +1,5 @@
-// One segment on its way to the bucket: the bytes in memory while the PUT runs. At most uploads_max exist at a time.
+// One segment on its way to the bucket: the bytes in memory while the PUT runs. At most uploads_max
+// exist at a time.
 #pragma once
 
 #include <cstddef>

@@ -1,12 +1,15 @@
-// KvEngine: the ordered transactional map under the metadata (design §5.1). Small, and hard to misuse.
+// KvEngine: the ordered transactional map under the metadata (design §5.1). Small, and hard to
+// misuse.
 //
-// Keys and values are byte strings (key ≤ kEngineKeyBytesMax, value ≤ kEngineValueBytesMax). Every key that a typed
-// write touched carries the stamp of the batch that wrote it last; stamps come from the caller (Batch::stamp), are
-// unique for ever within a lineage and never 0. A key last written by merge has stamp 0 but exists.
+// Keys and values are byte strings (key ≤ kEngineKeyBytesMax, value ≤ kEngineValueBytesMax). Every
+// key that a typed write touched carries the stamp of the batch that wrote it last; stamps come
+// from the caller (Batch::stamp), are unique for ever within a lineage and never 0. A key last
+// written by merge has stamp 0 but exists.
 //
-// Calls block; all are thread-safe. commit() makes the batch visible to later reads atomically. Whether it is already
-// durable when commit() returns says Capabilities::durable_on_commit; sync() makes everything committed before the
-// call durable, concurrent calls share the work. After a failed sync() the engine must not be used again.
+// Calls block; all are thread-safe. commit() makes the batch visible to later reads atomically.
+// Whether it is already durable when commit() returns says Capabilities::durable_on_commit; sync()
+// makes everything committed before the call durable, concurrent calls share the work. After a
+// failed sync() the engine must not be used again.
 #pragma once
 
 #include <cstdint>
@@ -56,17 +59,26 @@ struct Write {
   Stamp expected = 0;
 };
 
-// Writes that happen together or not at all. At most one write per key: a second one makes commit() fail with EINVAL.
+// Writes that happen together or not at all. At most one write per key: a second one makes commit()
+// fail with EINVAL.
 class Batch {
  public:
   explicit Batch(Stamp stamp) : stamp_(stamp) {}
-  void insert(std::string key, std::string value) { add({Write::Kind::kInsert, std::move(key), std::move(value), 0}); }
+  void insert(std::string key, std::string value) {
+    add({Write::Kind::kInsert, std::move(key), std::move(value), 0});
+  }
   void update(std::string key, std::string value, Stamp expected) {
     add({Write::Kind::kUpdate, std::move(key), std::move(value), expected});
   }
-  void erase(std::string key, Stamp expected) { add({Write::Kind::kErase, std::move(key), {}, expected}); }
-  void check(std::string key, Stamp expected) { add({Write::Kind::kCheck, std::move(key), {}, expected}); }
-  void put(std::string key, std::string value) { add({Write::Kind::kPut, std::move(key), std::move(value), 0}); }
+  void erase(std::string key, Stamp expected) {
+    add({Write::Kind::kErase, std::move(key), {}, expected});
+  }
+  void check(std::string key, Stamp expected) {
+    add({Write::Kind::kCheck, std::move(key), {}, expected});
+  }
+  void put(std::string key, std::string value) {
+    add({Write::Kind::kPut, std::move(key), std::move(value), 0});
+  }
   void remove(std::string key) { add({Write::Kind::kRemove, std::move(key), {}, 0}); }
   void merge_add(std::string key, int64_t delta);
   void merge_max(std::string key, int64_t value);
@@ -98,7 +110,8 @@ struct Capabilities {
   bool bulk_ingest = false;
 };
 
-// A moment to read at: reads with one token see one state. Short-lived: a token may answer ESTALE after some seconds.
+// A moment to read at: reads with one token see one state. Short-lived: a token may answer ESTALE
+// after some seconds.
 class ReadToken {
  public:
   virtual ~ReadToken() = default;
@@ -111,19 +124,23 @@ class KvEngine {
   virtual std::unique_ptr<ReadToken> read_token() = 0;
   // `token` null: the latest state. One entry per key, nullopt where absent.
   virtual Result<std::optional<Versioned>> get(const ReadToken* token, std::string_view key) = 0;
-  virtual Result<std::vector<std::optional<Versioned>>> get_many(const ReadToken* token,
-                                                                 const std::vector<std::string>& keys) = 0;
-  // Keys in [begin, end), ascending, at most `limit` (1 … kPageEntriesMax). Empty `end`: to the last key.
-  virtual Result<Page> scan(const ReadToken* token, std::string_view begin, std::string_view end, size_t limit) = 0;
+  virtual Result<std::vector<std::optional<Versioned>>> get_many(
+      const ReadToken* token, const std::vector<std::string>& keys) = 0;
+  // Keys in [begin, end), ascending, at most `limit` (1 … kPageEntriesMax). Empty `end`: to the
+  // last key.
+  virtual Result<Page> scan(const ReadToken* token, std::string_view begin, std::string_view end,
+                            size_t limit) = 0;
   // The last key in [begin, end), if any.
-  virtual Result<std::optional<Item>> last(const ReadToken* token, std::string_view begin, std::string_view end) = 0;
+  virtual Result<std::optional<Item>> last(const ReadToken* token, std::string_view begin,
+                                           std::string_view end) = 0;
 
-  // An Error means: certainly not committed (bad batch, failing disk). Unknown is a value, not an error.
+  // An Error means: certainly not committed (bad batch, failing disk). Unknown is a value, not an
+  // error.
   virtual Result<CommitResult> commit(const Batch& batch) = 0;
   virtual Status sync() = 0;
 
-  // Writes `items` (ascending, keys absent before, merge-free) past the log; durable when it returns. ENOTSUP without
-  // bulk_ingest.
+  // Writes `items` (ascending, keys absent before, merge-free) past the log; durable when it
+  // returns. ENOTSUP without bulk_ingest.
   virtual Status ingest(const std::vector<Item>& items) = 0;
 
   virtual Capabilities capabilities() const = 0;

@@ -1,5 +1,6 @@
-// What every engine refuses and computes alike, so that the memory oracle and the real engines cannot drift apart.
-// For implementations of KvEngine only; users of the seam never need it. All functions are pure.
+// What every engine refuses and computes alike, so that the memory oracle and the real engines
+// cannot drift apart. For implementations of KvEngine only; users of the seam never need it. All
+// functions are pure.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace shoal::engine {
 
-// The refusals that need no look at the stored state. E2BIG: more than kBatchBytesMax. EINVAL: stamp 0, an empty or
-// too long key, a too long value, a key written twice.
+// The refusals that need no look at the stored state. E2BIG: more than kBatchBytesMax. EINVAL:
+// stamp 0, an empty or too long key, a too long value, a key written twice.
 Status check_batch(const Batch& batch);
 
 // EINVAL unless 1 ≤ limit ≤ kPageEntriesMax.
@@ -24,8 +25,8 @@ Status check_ingest(const std::vector<Item>& items);
 // `a` merged with `b`. Addition wraps: a counter can not make a commit fail.
 int64_t merge_counters(Write::Kind kind, int64_t a, int64_t b);
 
-// The value that a merge leaves behind. A base that is no counter stays as it is, because a blind write has nobody to
-// refuse it; read_counter() then reports it.
+// The value that a merge leaves behind. A base that is no counter stays as it is, because a blind
+// write has nobody to refuse it; read_counter() then reports it.
 std::string merged_value(Write::Kind kind, std::string_view base, int64_t operand);
 
 }  // namespace shoal::engine

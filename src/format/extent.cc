@@ -5,10 +5,12 @@
 namespace shoal::format {
 namespace {
 
-// Bits of the first byte. What is absent has its usual value, so that a whole one-frame slice costs few bytes.
+// Bits of the first byte. What is absent has its usual value, so that a whole one-frame slice costs
+// few bytes.
 constexpr uint8_t kKindMask = 0x07;
 constexpr uint8_t kHasCrc = 0x08;
-constexpr uint8_t kPart = 0x10;      // slice length and first byte follow: the extent is not the whole slice
+constexpr uint8_t kPart =
+    0x10;  // slice length and first byte follow: the extent is not the whole slice
 constexpr uint8_t kHasFlags = 0x20;  // Target::flags follows
 constexpr uint8_t kKnownBits = kKindMask | kHasCrc | kPart | kHasFlags;
 
@@ -62,8 +64,7 @@ Result<Extent> decode_extent(Decoder& in, uint64_t offset) {
   if ((head & kHasFlags) != 0) extent.target.flags = in.u8();
   TRY(in.status("extent"));
   if (extent.length == 0 || offset > kFileBytesMax || extent.length > kFileBytesMax - offset ||
-      extent.first > extent.target.length ||
-      extent.length > extent.target.length - extent.first ||
+      extent.first > extent.target.length || extent.length > extent.target.length - extent.first ||
       extent.target.length > kFileBytesMax) {
     return error(EBADMSG, "extent at {} of {} bytes is out of range", offset, extent.length);
   }

@@ -14,7 +14,7 @@ enum Present : uint64_t {
   kAtime = 1u << 0,  // differs from mtime; likewise ctime and btime
   kCtime = 1u << 1,
   kBtime = 1u << 2,
-  kVersion = 1u << 3,  // data_version and applied
+  kVersion = 1u << 3,    // data_version and applied
   kAllocated = 1u << 4,  // differs from size
   kXattrs = 1u << 5,
   kFlags = 1u << 6,
@@ -43,7 +43,8 @@ uint64_t present_bits(const Inode& inode) {
   return bits;
 }
 
-// Other times are near mtime: the difference of the seconds takes one byte. Wraps like the addition on reading.
+// Other times are near mtime: the difference of the seconds takes one byte. Wraps like the addition
+// on reading.
 void encode_time(Encoder& out, const Time& time, const Time& base) {
   out.zigzag(static_cast<int64_t>(static_cast<uint64_t>(time.seconds) -
                                   static_cast<uint64_t>(base.seconds)));

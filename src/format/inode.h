@@ -1,5 +1,6 @@
-// The value of `I ino`. A record with one extent and no xattr is ≤ 96 bytes. Byte layout in docs/format.md; golden
-// bytes in inode_test.cc. Fields that a newer version appended are kept and written back (`unknown_tail`).
+// The value of `I ino`. A record with one extent and no xattr is ≤ 96 bytes. Byte layout in
+// docs/format.md; golden bytes in inode_test.cc. Fields that a newer version appended are kept and
+// written back (`unknown_tail`).
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,16 @@ inline constexpr uint32_t kFlagImmutable = 1u << 0;
 inline constexpr uint32_t kFlagAppendOnly = 1u << 1;
 inline constexpr uint32_t kFlagNoDump = 1u << 2;
 inline constexpr uint32_t kFlagNoAtime = 1u << 3;
-inline constexpr uint32_t kFlagDying = 1u << 16;   // directory: rmdir scans it, nothing may be added
+inline constexpr uint32_t kFlagDying = 1u << 16;  // directory: rmdir scans it, nothing may be added
 inline constexpr uint32_t kFlagTrashed = 1u << 17;  // last name gone, kept by a `T` record
 
 // Where an inode's bytes are.
 enum class Content : uint8_t {
-  kNone = 0,       // no data
+  kNone = 0,           // no data
   kInlineExtents = 1,  // up to kExtentsInline extents in the record
-  kExtents = 2,    // extents are `E` records
-  kSymlink = 3,    // target in the record
-  kInlineBytes = 4,  // reserved: ≤ 512 bytes of data in the record
+  kExtents = 2,        // extents are `E` records
+  kSymlink = 3,        // target in the record
+  kInlineBytes = 4,    // reserved: ≤ 512 bytes of data in the record
 };
 
 struct Applied {       // the last data operation of a store that is part of this record
@@ -46,13 +47,13 @@ struct Inode {
   Time atime, mtime, ctime, btime;
   uint64_t rdev = 0;  // Linux encoding of makedev(3), for devices
   uint32_t flags = 0;
-  Ino parent = 0;     // of its only name, or of its first; a directory's ".."
+  Ino parent = 0;  // of its only name, or of its first; a directory's ".."
   uint64_t generation = 0;
   Stamp data_version = 0;  // stamp of the last commit of data
   Applied applied;
-  uint64_t acl_access = 0;   // id of an `A` record; 0: none
+  uint64_t acl_access = 0;  // id of an `A` record; 0: none
   uint64_t acl_default = 0;
-  uint64_t entries = 0;      // directory: number of names in it (I8: fsck recounts)
+  uint64_t entries = 0;  // directory: number of names in it (I8: fsck recounts)
   Content content = Content::kNone;
   std::vector<Extent> extents;  // kInlineExtents, ascending
   std::string symlink;

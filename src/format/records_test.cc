@@ -68,8 +68,17 @@ TEST(InodeRecord, golden_bytes) {
             "0115cd5b07"
             "02fec99a3b"
             "0115cd5b07"
-            "c096b182808019" "03" "c0a8a504"
-            "0101" "00" "09" "8020" "efcdab8967452301" "d209" "808ece1c" "efbeadde");
+            "c096b182808019"
+            "03"
+            "c0a8a504"
+            "0101"
+            "00"
+            "09"
+            "8020"
+            "efcdab8967452301"
+            "d209"
+            "808ece1c"
+            "efbeadde");
 }
 
 TEST(InodeRecord, every_field_comes_back) {
@@ -113,7 +122,8 @@ TEST(InodeRecord, a_newer_format_is_refused_as_such) {
   EXPECT_EQ(decode_inode(value).code(), ENOTSUP);
 }
 
-// Cutting and flipping must neither crash nor give something that violates what the header promises.
+// Cutting and flipping must neither crash nor give something that violates what the header
+// promises.
 template <typename Decode>
 void survive_damage(const std::string& value, Decode decode) {
   for (size_t cut = 0; cut < value.size(); ++cut) decode(value.substr(0, cut));
@@ -195,10 +205,12 @@ TEST(Keys, every_parser_takes_its_own_and_refuses_the_rest) {
   EXPECT_EQ(parse_segment_key(segment_key({1, 2})).value(), (SegmentId{1, 2}));
   EXPECT_EQ(parse_segment_key(live_key({1, 2})).value(), (SegmentId{1, 2}));
   EXPECT_EQ(parse_link_key(link_key(3, 4)).value(), std::pair(Ino{3}, Ino{4}));
-  EXPECT_EQ(parse_xattr_key(xattr_key(3, "user.x")).value(), std::pair(Ino{3}, std::string("user.x")));
+  EXPECT_EQ(parse_xattr_key(xattr_key(3, "user.x")).value(),
+            std::pair(Ino{3}, std::string("user.x")));
   EXPECT_EQ(parse_trash_key(trash_key(3, 4)).value(), std::pair(uint32_t{3}, Ino{4}));
   EXPECT_EQ(parse_reclaim_key(reclaim_key(3, 4)).value(), std::pair(Stamp{3}, Ino{4}));
-  EXPECT_EQ(parse_open_unlinked_key(open_unlinked_key(3, 4)).value(), std::pair(SessionId{3}, Ino{4}));
+  EXPECT_EQ(parse_open_unlinked_key(open_unlinked_key(3, 4)).value(),
+            std::pair(SessionId{3}, Ino{4}));
   EXPECT_EQ(parse_back_reference_key(back_reference_key({1, 2}, 3, 4)).value().ino, 4u);
   for (const std::string& bad : {std::string(), std::string("I"), inode_key(9) + "x", inode_key(0),
                                  inode_key(kInoMax + 1), entry_key(1, "n")}) {
@@ -239,7 +251,9 @@ TEST(VolumeRecord, comes_back_with_what_a_newer_version_appended) {
 
 TEST(SmallRecords, golden_bytes_and_damage) {
   const Segment segment{Segment::State::kStored, true, 3, 1000, 300, 0};
-  EXPECT_EQ(hex(encode_segment(segment)), "0102010" "3e807ac0200");
+  EXPECT_EQ(hex(encode_segment(segment)),
+            "0102010"
+            "3e807ac0200");
   EXPECT_EQ(decode_segment(encode_segment(segment)).value().length, 1000u);
   const TrashRecord trash{5, "name", {1'700'000'000, 1}};
   EXPECT_EQ(hex(encode_trash(trash)), "0105046e616d6580c49fd50c01000000");
@@ -258,7 +272,8 @@ TEST(SmallRecords, golden_bytes_and_damage) {
   const auto refuse = [](auto result) {
     if (!result.ok()) EXPECT_NE(result.code(), 0);
   };
-  survive_damage(encode_segment(segment), [&](const std::string& bad) { refuse(decode_segment(bad)); });
+  survive_damage(encode_segment(segment),
+                 [&](const std::string& bad) { refuse(decode_segment(bad)); });
   survive_damage(encode_trash(trash), [&](const std::string& bad) { refuse(decode_trash(bad)); });
   survive_damage(encode_store(store), [&](const std::string& bad) { refuse(decode_store(bad)); });
   survive_damage(encode_owner_marker(marker),

@@ -41,9 +41,11 @@ bool has_times_in_range(const RecordHeader& h) {
 }
 
 Status check_data(const RecordHeader& h, uint64_t slice_bytes_max) {
-  if (h.length == 0 || h.length > slice_bytes_max) return error(EBADMSG, "record: {} data bytes", h.length);
+  if (h.length == 0 || h.length > slice_bytes_max)
+    return error(EBADMSG, "record: {} data bytes", h.length);
   const bool one_frame = h.length <= kFrameBytesMax;
-  if (h.frame_bytes == 0 || h.frame_bytes > kFrameBytesMax || (one_frame && h.frame_bytes < h.length)) {
+  if (h.frame_bytes == 0 || h.frame_bytes > kFrameBytesMax ||
+      (one_frame && h.frame_bytes < h.length)) {
     return error(EBADMSG, "record: frames of {} bytes for {} data bytes", h.frame_bytes, h.length);
   }
   if ((h.flags & kRecordExternal) != 0) return {};
@@ -64,13 +66,16 @@ uint64_t frame_count(const RecordHeader& header) {
 }
 
 Status check_record_header(const RecordHeader& h, uint64_t slice_bytes_max) {
-  const bool known = h.kind >= RecordKind::kData && h.kind <= RecordKind::kEnd && h.kind != RecordKind::kMetadata;
-  if (!known) return error(ENOTSUP, "record of kind {}: made by a newer shoal", static_cast<int>(h.kind));
+  const bool known =
+      h.kind >= RecordKind::kData && h.kind <= RecordKind::kEnd && h.kind != RecordKind::kMetadata;
+  if (!known)
+    return error(ENOTSUP, "record of kind {}: made by a newer shoal", static_cast<int>(h.kind));
   if (h.kind == RecordKind::kEnd) return {};
   if ((h.flags & ~(kRecordExternal | kRecordAtime | kRecordKeepSize)) != 0) {
     return error(ENOTSUP, "record with flags {:#x}: made by a newer shoal", h.flags);
   }
-  if (h.ino == 0 || h.ino > kInoMax || h.parent > kInoMax) return error(EBADMSG, "record: inode {}", h.ino);
+  if (h.ino == 0 || h.ino > kInoMax || h.parent > kInoMax)
+    return error(EBADMSG, "record: inode {}", h.ino);
   if (!has_times_in_range(h)) return error(EBADMSG, "record: time out of range");
   if (h.offset > kFileBytesMax || h.length > kFileBytesMax || h.offset + h.length > kFileBytesMax) {
     return error(EBADMSG, "record: range {}+{}", h.offset, h.length);
@@ -103,15 +108,18 @@ std::string encode_segment_header(const SegmentHeader& header) {
 }
 
 Result<SegmentHeader> decode_segment_header(ByteView bytes) {
-  if (bytes.size() < kSegmentHeaderBytes) return error(EBADMSG, "segment header: {} bytes", bytes.size());
+  if (bytes.size() < kSegmentHeaderBytes)
+    return error(EBADMSG, "segment header: {} bytes", bytes.size());
   bytes = bytes.first(kSegmentHeaderBytes);
   Decoder in(bytes);
-  if (in.raw(kSegmentMagic.size()) != kSegmentMagic) return error(EBADMSG, "not a segment: no magic");
+  if (in.raw(kSegmentMagic.size()) != kSegmentMagic)
+    return error(EBADMSG, "not a segment: no magic");
   if (Decoder(bytes.subspan(kHeaderCrcAt)).le32() != crc32c(bytes.first(kHeaderCrcAt))) {
     return error(EBADMSG, "segment header: CRC does not match");
   }
   const uint16_t version = in.le16();
-  if (version != kSegmentVersion) return error(ENOTSUP, "segment version {}: made by a newer shoal", version);
+  if (version != kSegmentVersion)
+    return error(ENOTSUP, "segment version {}: made by a newer shoal", version);
   SegmentHeader header;
   const uint8_t flags = in.u8();
   in.u8();
@@ -123,7 +131,8 @@ Result<SegmentHeader> decode_segment_header(ByteView bytes) {
   header.segment.nonce = in.le64();
   header.segment.sequence = in.le64();
   if ((flags & ~kFlagExternal) != 0 || header.key_id != 0) {
-    return error(ENOTSUP, "segment {}: encrypted or made by a newer shoal", header.segment.to_string());
+    return error(ENOTSUP, "segment {}: encrypted or made by a newer shoal",
+                 header.segment.to_string());
   }
   TRY(in.status("segment header"));
   return header;
@@ -159,10 +168,12 @@ std::string encode_record_header(const RecordHeader& h, const SegmentId& segment
 }
 
 Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segment) {
-  if (bytes.size() < kRecordHeaderBytes) return error(EBADMSG, "record header: {} bytes", bytes.size());
+  if (bytes.size() < kRecordHeaderBytes)
+    return error(EBADMSG, "record header: {} bytes", bytes.size());
   bytes = bytes.first(kRecordHeaderBytes);
   Decoder in(bytes);
-  if (in.le32() != crc32c(bytes.subspan(4), segment_seed(segment))) return Error(EBADMSG);  // the usual end of a scan
+  if (in.le32() != crc32c(bytes.subspan(4), segment_seed(segment)))
+    return Error(EBADMSG);  // the usual end of a scan
   if (const uint8_t version = in.u8(); version != kRecordVersion) {
     return error(ENOTSUP, "record version {}: made by a newer shoal", version);
   }
@@ -209,7 +220,8 @@ Result<ExternalPlace> decode_external(ByteView bytes) {
   place.segment.sequence = in.le64();
   place.offset = in.le64();
   const uint32_t frames = in.le32();
-  if (!in.ok() || in.remaining() != uint64_t{frames} * 4) return error(EBADMSG, "external place: {} frames", frames);
+  if (!in.ok() || in.remaining() != uint64_t{frames} * 4)
+    return error(EBADMSG, "external place: {} frames", frames);
   place.frame_crcs.reserve(frames);
   for (uint32_t i = 0; i < frames; ++i) place.frame_crcs.push_back(in.le32());
   TRY(in.finish("external place"));

@@ -1,9 +1,11 @@
-// Segments: what lies in the bucket and, byte for byte the same, in the staging journals (design §6.1).
+// Segments: what lies in the bucket and, byte for byte the same, in the staging journals (design
+// §6.1).
 //
 //   header · record* · footer
 //   record = RecordHeader (fixed size) · payload
 //
-// Every integer is little-endian. A reader needs nothing but the object. docs/format.md describes every byte.
+// Every integer is little-endian. A reader needs nothing but the object. docs/format.md describes
+// every byte.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +21,16 @@ namespace shoal::format {
 
 inline constexpr size_t kSegmentHeaderBytes = 128;
 inline constexpr size_t kRecordHeaderBytes = 128;
-inline constexpr size_t kFooterTailBytes = 32;  // at the very end: footer offset, length, CRC, magic
+inline constexpr size_t kFooterTailBytes =
+    32;  // at the very end: footer offset, length, CRC, magic
 
 struct SegmentHeader {
   Uuid volume;
   uint64_t lineage = 0;
   Uuid store;
   SegmentId segment;
-  bool external = false;  // a large writer's segment: one slice that starts at 4 KiB, written by "external" records
+  bool external = false;  // a large writer's segment: one slice that starts at 4 KiB, written by
+                          // "external" records
   uint32_t key_id = 0;    // reserved: encryption
 };
 std::string encode_segment_header(const SegmentHeader& header);  // kSegmentHeaderBytes
@@ -37,12 +41,14 @@ enum class RecordKind : uint8_t {
   kTruncate = 2,  // the file's size becomes `offset`; the only record that sets a size
   kPunch = 3,     // [offset, offset+length) becomes a hole, size unchanged
   kZero = 4,      // likewise, and extends the size like data
-  kTimes = 5,     // explicit set-times on an inode with uncommitted operations: mtime (and atime if the flag says so)
+  kTimes = 5,     // explicit set-times on an inode with uncommitted operations: mtime (and atime if
+                  // the flag says so)
   kMetadata = 6,  // reserved
   kEnd = 7,       // no record follows; what lies behind is old
 };
 
-inline constexpr uint16_t kRecordExternal = 1;  // payload = ExternalPlace; the bytes are in another segment
+inline constexpr uint16_t kRecordExternal =
+    1;  // payload = ExternalPlace; the bytes are in another segment
 inline constexpr uint16_t kRecordAtime = 2;     // kTimes: atime is set too
 inline constexpr uint16_t kRecordKeepSize = 4;  // kZero: does not extend
 
@@ -56,22 +62,24 @@ struct RecordHeader {
   uint64_t generation = 0;
   uint64_t sequence = 0;           // of this store, never falls
   uint64_t previous_sequence = 0;  // this store's previous one for the inode; 0: none known
-  Stamp base_version = 0;          // the inode's data version below this store's uncommitted records
+  Stamp base_version = 0;  // the inode's data version below this store's uncommitted records
   uint64_t offset = 0;
   uint64_t length = 0;
-  Time mtime;   // left behind by the operation
+  Time mtime;      // left behind by the operation
   Ino parent = 0;  // directory it was written under; repack sorts by it
   Time atime;      // only with kRecordAtime
 };
-// The header's own CRC is seeded with the segment id, so that what a recycled journal held before never matches.
-std::string encode_record_header(const RecordHeader& header, const SegmentId& segment);  // kRecordHeaderBytes
+// The header's own CRC is seeded with the segment id, so that what a recycled journal held before
+// never matches.
+std::string encode_record_header(const RecordHeader& header,
+                                 const SegmentId& segment);  // kRecordHeaderBytes
 // EBADMSG when it is not a record of this segment.
 Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segment);
 
 struct ExternalPlace {
   SegmentId segment;
-  uint64_t offset = 0;                // of the first byte in that segment
-  std::vector<uint32_t> frame_crcs;   // one per frame
+  uint64_t offset = 0;               // of the first byte in that segment
+  std::vector<uint32_t> frame_crcs;  // one per frame
 };
 std::string encode_external(const ExternalPlace& place);
 Result<ExternalPlace> decode_external(ByteView bytes);

@@ -1,5 +1,5 @@
-// The footer of a segment: an index of its records and the CRCs of all frames (docs/format.md, Segments). Varints and
-// differences, because a segment of 4 KiB files has 16,000 records.
+// The footer of a segment: an index of its records and the CRCs of all frames (docs/format.md,
+// Segments). Varints and differences, because a segment of 4 KiB files has 16,000 records.
 #include <bit>
 
 #include "base/coding.h"
@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kFooterMagic = "SHOALEND";
 constexpr uint16_t kFooterVersion = 1;
-constexpr size_t kRecordBytesMin = 16;  // a record's entry in the footer is never shorter
+constexpr size_t kRecordBytesMin = 16;           // a record's entry in the footer is never shorter
 constexpr uint64_t kSliceBytesMax = UINT32_MAX;  // of an external segment
 
 // What each entry is coded as a difference to.
@@ -39,7 +39,8 @@ void encode_entry(Encoder& out, const FooterRecord& record, Previous& before) {
   out.varint(h.base_version);
   out.varint(h.offset);
   out.varint(h.length);
-  out.zigzag(static_cast<int64_t>(static_cast<uint64_t>(h.mtime.seconds) - static_cast<uint64_t>(before.seconds)));
+  out.zigzag(static_cast<int64_t>(static_cast<uint64_t>(h.mtime.seconds) -
+                                  static_cast<uint64_t>(before.seconds)));
   out.varint(h.mtime.nanoseconds);
   out.zigzag(difference(h.parent, before.parent));
   if ((h.flags & kRecordAtime) != 0) {
@@ -74,7 +75,8 @@ FooterRecord decode_entry(Decoder& in, Previous& before) {
   h.base_version = in.varint();
   h.offset = in.varint();
   h.length = in.varint();
-  h.mtime.seconds = static_cast<int64_t>(static_cast<uint64_t>(before.seconds) + static_cast<uint64_t>(in.zigzag()));
+  h.mtime.seconds = static_cast<int64_t>(static_cast<uint64_t>(before.seconds) +
+                                         static_cast<uint64_t>(in.zigzag()));
   h.mtime.nanoseconds = narrow<uint32_t>(in);
   h.parent = before.parent + static_cast<uint64_t>(in.zigzag());
   if ((h.flags & kRecordAtime) != 0) {
@@ -99,7 +101,8 @@ Status decode_records(Decoder& in, uint64_t count, uint64_t footer_offset, Foote
     FooterRecord record = decode_entry(in, before);
     TRY(in.status("footer"));
     TRY(check_record_header(record.header, kSliceBytesMax));
-    if (record.position + record.header.payload_length > footer_offset || record.position > footer_offset) {
+    if (record.position + record.header.payload_length > footer_offset ||
+        record.position > footer_offset) {
       return error(EBADMSG, "footer: record at {} lies behind the data", record.position);
     }
     record.first_frame = static_cast<uint32_t>(frames);
@@ -122,7 +125,8 @@ std::string encode_footer(const Footer& footer, uint64_t footer_offset, const Se
   for (const FooterRecord& record : footer.records) {  // a lone frame's CRC is the payload's
     const uint64_t frames = frame_count(record.header);
     CHECK(record.first_frame + frames <= footer.frame_crcs.size());
-    for (uint64_t i = 0; frames > 1 && i < frames; ++i) out.le32(footer.frame_crcs[record.first_frame + i]);
+    for (uint64_t i = 0; frames > 1 && i < frames; ++i)
+      out.le32(footer.frame_crcs[record.first_frame + i]);
   }
   const size_t body = bytes.size();
   out.le64(footer_offset);
@@ -146,10 +150,14 @@ Result<FooterPlace> find_footer(ByteView tail, uint64_t object_size) {
   in.le32();
   const uint16_t version = in.le16();
   in.le16();
-  if (in.raw(kFooterMagic.size()) != kFooterMagic) return error(EBADMSG, "no footer at the end of the segment");
-  if (version != kFooterVersion) return error(ENOTSUP, "footer version {}: made by a newer shoal", version);
-  if (place.length < kFooterTailBytes || place.length > object_size || place.offset != object_size - place.length) {
-    return error(EBADMSG, "footer at {}+{} of a segment of {} bytes", place.offset, place.length, object_size);
+  if (in.raw(kFooterMagic.size()) != kFooterMagic)
+    return error(EBADMSG, "no footer at the end of the segment");
+  if (version != kFooterVersion)
+    return error(ENOTSUP, "footer version {}: made by a newer shoal", version);
+  if (place.length < kFooterTailBytes || place.length > object_size ||
+      place.offset != object_size - place.length) {
+    return error(EBADMSG, "footer at {}+{} of a segment of {} bytes", place.offset, place.length,
+                 object_size);
   }
   return place;
 }
@@ -172,7 +180,8 @@ Result<Footer> decode_footer(ByteView bytes, const SegmentId& segment) {
   TRY(decode_records(in, count, offset, footer));
   for (const FooterRecord& record : footer.records) {
     const uint64_t frames = frame_count(record.header);
-    if (frames > 1 && frames > in.remaining() / 4) return error(EBADMSG, "footer: frame table cut short");
+    if (frames > 1 && frames > in.remaining() / 4)
+      return error(EBADMSG, "footer: frame table cut short");
     if (frames == 1) footer.frame_crcs.push_back(record.header.payload_crc);
     for (uint64_t i = 0; frames > 1 && i < frames; ++i) footer.frame_crcs.push_back(in.le32());
   }

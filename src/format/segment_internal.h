@@ -8,10 +8,12 @@
 
 namespace shoal::format {
 
-// What CRCs inside a segment begin with, so that bytes of another segment never match: CRC-32C of nonce and sequence.
+// What CRCs inside a segment begin with, so that bytes of another segment never match: CRC-32C of
+// nonce and sequence.
 uint32_t segment_seed(const SegmentId& segment);
 
-// Frames whose bytes lie in this segment behind the record's header; 0 for external records and those without data.
+// Frames whose bytes lie in this segment behind the record's header; 0 for external records and
+// those without data.
 uint64_t frame_count(const RecordHeader& header);
 
 // EBADMSG for a value that no writer makes, ENOTSUP for what only a newer one does.

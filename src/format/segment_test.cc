@@ -84,7 +84,7 @@ Footer sample_footer() {
 constexpr uint64_t kFooterAt = 100'000;
 
 TEST(SegmentFormat, header_has_these_bytes_for_ever) {
-  EXPECT_EQ(to_hex(as_bytes(encode_segment_header(sample_header()))), 
+  EXPECT_EQ(to_hex(as_bytes(encode_segment_header(sample_header()))),
             "53484f414c5345470100010000000000101112131415161718191a1b1c1d1e1f80818283848586878889"
             "8a8b8c8d8e8f887766554433221108070605040302010900000000000000000000000000000000000000"
             "00000000000000000000000000000000000000000000000000000000000000000000000000000000162a"
@@ -92,7 +92,7 @@ TEST(SegmentFormat, header_has_these_bytes_for_ever) {
 }
 
 TEST(SegmentFormat, record_header_has_these_bytes_for_ever) {
-  EXPECT_EQ(to_hex(as_bytes(encode_record_header(sample_record(), kId))), 
+  EXPECT_EQ(to_hex(as_bytes(encode_record_header(sample_record(), kId))),
             "23f9dc1701010000efbeadde0010000000000100ffc99a3befcdab000000000003000000000000001100"
             "0000000500000200000000050000010000000007000000001000000000000010000000000000feffffff"
             "ffffffff0100000000000000000000000000000000000000000000000000000000000000000000000000"
@@ -100,7 +100,7 @@ TEST(SegmentFormat, record_header_has_these_bytes_for_ever) {
 }
 
 TEST(SegmentFormat, footer_has_these_bytes_for_ever) {
-  EXPECT_EQ(to_hex(as_bytes(encode_footer(sample_footer(), kFooterAt, kId))), 
+  EXPECT_EQ(to_hex(as_bytes(encode_footer(sample_footer(), kFooterAt, kId))),
             "03f0c20401008001efbeadde8020808004deb7de0a03a280808080c0020f8180808080e0018080408020"
             "03ff93ebdc030205028021000000000000000302108180808080e0018080400000ff93ebdc0300020201"
             "008001efbeaddef0a2048020cfb7de0a0301008180808080e001808040f0a20400ff93ebdc0300000000"
@@ -112,7 +112,8 @@ TEST(SegmentFormat, footer_has_these_bytes_for_ever) {
 TEST(SegmentFormat, external_place_has_these_bytes_for_ever) {
   const ExternalPlace place{kId, 8192, {1, 0xffffffff}};
   const std::string bytes = encode_external(place);
-  EXPECT_EQ(to_hex(as_bytes(bytes)), "0807060504030201090000000000000000200000000000000200000001000000ffffffff");
+  EXPECT_EQ(to_hex(as_bytes(bytes)),
+            "0807060504030201090000000000000000200000000000000200000001000000ffffffff");
   const auto back = decode_external(as_bytes(bytes));
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(back->segment, place.segment);
@@ -122,7 +123,7 @@ TEST(SegmentFormat, external_place_has_these_bytes_for_ever) {
 
 TEST(SegmentFormat, object_keys_spread_by_twenty_hash_bits_and_name_the_segment) {
   const std::string key = segment_object_key(uuid_of(0x10), kId);
-  EXPECT_EQ(key, 
+  EXPECT_EQ(key,
             "10111213-1415-1617-1819-1a1b1c1d1e1f/seg/1110/0011/011101000111/01020304050607080000"
             "000000000009");
   EXPECT_EQ(parse_segment_object_key(key).value(), kId);
@@ -140,7 +141,8 @@ TEST(SegmentFormat, what_was_encoded_is_decoded) {
   EXPECT_EQ(header->segment, kId);
   EXPECT_TRUE(header->external);
 
-  const auto record = decode_record_header(as_bytes(encode_record_header(sample_record(), kId)), kId);
+  const auto record =
+      decode_record_header(as_bytes(encode_record_header(sample_record(), kId)), kId);
   ASSERT_TRUE(record.ok());
   EXPECT_TRUE(same(*record, sample_record()));
   EXPECT_EQ(record->mtime, (Time{-2, 999'999'999}));
@@ -165,8 +167,10 @@ TEST(SegmentFormat, what_was_encoded_is_decoded) {
 
 TEST(SegmentFormat, a_record_of_another_segment_never_matches) {
   const std::string bytes = encode_record_header(sample_record(), kId);
-  EXPECT_EQ(decode_record_header(as_bytes(bytes), SegmentId{kId.nonce, kId.sequence + 1}).code(), EBADMSG);
-  EXPECT_EQ(decode_record_header(as_bytes(bytes), SegmentId{kId.nonce + 1, kId.sequence}).code(), EBADMSG);
+  EXPECT_EQ(decode_record_header(as_bytes(bytes), SegmentId{kId.nonce, kId.sequence + 1}).code(),
+            EBADMSG);
+  EXPECT_EQ(decode_record_header(as_bytes(bytes), SegmentId{kId.nonce + 1, kId.sequence}).code(),
+            EBADMSG);
   const std::string footer = encode_footer(sample_footer(), kFooterAt, kId);
   EXPECT_EQ(decode_footer(as_bytes(footer), SegmentId{1, 1}).code(), EBADMSG);
 }
@@ -193,13 +197,15 @@ TEST(SegmentFormat, every_truncation_and_every_flipped_bit_is_refused) {
     ++what;
   }
   const std::string place = encode_external({kId, 1, {1, 2, 3}});
-  for (size_t n = 0; n < place.size(); ++n) EXPECT_FALSE(decode_external(as_bytes(place.substr(0, n))).ok());
+  for (size_t n = 0; n < place.size(); ++n)
+    EXPECT_FALSE(decode_external(as_bytes(place.substr(0, n))).ok());
 }
 
 // Makes the CRC of a spoilt footer right again, so that what lies behind the CRC check is reached.
 std::string with_right_crc(std::string footer) {
   std::string seed;
-  for (const uint64_t v : {kId.nonce, kId.sequence}) seed.append(reinterpret_cast<const char*>(&v), 8);
+  for (const uint64_t v : {kId.nonce, kId.sequence})
+    seed.append(reinterpret_cast<const char*>(&v), 8);
   const ByteView all = as_bytes(footer);
   const ByteView tail = all.last(kFooterTailBytes);
   uint32_t crc = crc32c(all.first(all.size() - kFooterTailBytes), crc32c(as_bytes(seed)));
@@ -218,7 +224,8 @@ TEST(SegmentFormat, a_hostile_footer_with_a_right_crc_is_decoded_within_bounds) 
   for (int round = 0; round < 20'000; ++round) {
     std::string spoilt = good;
     const size_t changes = 1 + random() % 3;
-    for (size_t i = 0; i < changes; ++i) spoilt[random() % (spoilt.size() - 8)] = static_cast<char>(random());
+    for (size_t i = 0; i < changes; ++i)
+      spoilt[random() % (spoilt.size() - 8)] = static_cast<char>(random());
     const auto footer = decode_footer(as_bytes(with_right_crc(spoilt)), kId);
     if (!footer.ok()) continue;
     ++accepted;
@@ -243,7 +250,8 @@ TEST(SegmentFormat, values_that_no_writer_makes_are_refused) {
   EXPECT_EQ(refused([](RecordHeader& h) { h.ino = 0; }), EBADMSG);
   EXPECT_EQ(refused([](RecordHeader& h) { h.ino = kInoMax + 1; }), EBADMSG);
   EXPECT_EQ(refused([](RecordHeader& h) { h.length = h.payload_length = 0; }), EBADMSG);
-  EXPECT_EQ(refused([](RecordHeader& h) { h.length = h.payload_length = kRecordBytesMax + 1; }), EBADMSG);
+  EXPECT_EQ(refused([](RecordHeader& h) { h.length = h.payload_length = kRecordBytesMax + 1; }),
+            EBADMSG);
   EXPECT_EQ(refused([](RecordHeader& h) { h.payload_length = 4095; }), EBADMSG);
   EXPECT_EQ(refused([](RecordHeader& h) { h.frame_bytes = 0; }), EBADMSG);
   EXPECT_EQ(refused([](RecordHeader& h) { h.frame_bytes = 1024; }), EBADMSG);

@@ -1,5 +1,6 @@
-// Values of the volume-wide records: F (format), B (segment), H (store), S (session), T (trash), G (reclaim).
-// Each starts with a format byte; a greater one than we know is ENOTSUP ("made by a newer shoal").
+// Values of the volume-wide records: F (format), B (segment), H (store), S (session), T (trash), G
+// (reclaim). Each starts with a format byte; a greater one than we know is ENOTSUP ("made by a
+// newer shoal").
 #pragma once
 
 #include <cstdint>
@@ -18,14 +19,14 @@ struct Volume {  // F
   Uuid uuid;
   std::string name;
   uint64_t lineage = 0;
-  uint64_t epoch = 0;                 // of the current owner
-  std::vector<Uuid> opens;            // random ids of the last 64 opens, newest last
+  uint64_t epoch = 0;       // of the current owner
+  std::vector<Uuid> opens;  // random ids of the last 64 opens, newest last
   Time created;
-  std::string bucket;                 // canonical BUCKET-URL, without credentials
+  std::string bucket;  // canonical BUCKET-URL, without credentials
   Durability durability = Durability::kLocal;
-  uint32_t trash_days = 1;            // 0: no trash
-  uint64_t capacity_bytes = 0;        // 0: unlimited
-  uint64_t inodes_max = 0;            // 0: unlimited
+  uint32_t trash_days = 1;      // 0: no trash
+  uint64_t capacity_bytes = 0;  // 0: unlimited
+  uint64_t inodes_max = 0;      // 0: unlimited
   bool metadata_loss_accepted = false;
   std::string unknown_tail;
 };
@@ -35,16 +36,16 @@ Result<Volume> decode_volume(std::string_view value);
 struct Segment {  // B
   enum class State : uint8_t { kStaging = 1, kStored = 2, kDying = 3 };
   State state = State::kStaging;
-  bool complete = false;   // no uncommitted record in it
-  uint32_t store = 0;      // number of its H record
-  uint64_t length = 0;     // of the object; 0 while staging
+  bool complete = false;  // no uncommitted record in it
+  uint32_t store = 0;     // number of its H record
+  uint64_t length = 0;    // of the object; 0 while staging
   Stamp born = 0;
   Stamp died = 0;
 };
 std::string encode_segment(const Segment& segment);
 Result<Segment> decode_segment(std::string_view value);
 
-struct StoreRecord {  // H
+struct StoreRecord {    // H
   uint32_t number = 0;  // from 1, unique in the volume for ever
   std::string host;
   std::string path;

@@ -1,8 +1,9 @@
 // Attributes and node ids as the kernel wants them.
 //
-// A node id is a pure function of the inode number: its low 48 bits are the number, the bits above a version tag (0
-// until versions of one file's content must coexist). The root of the mount, whatever inode it is, is node 1. So
-// FORGET needs no table, and a successor process understands every node id its predecessor gave out.
+// A node id is a pure function of the inode number: its low 48 bits are the number, the bits above
+// a version tag (0 until versions of one file's content must coexist). The root of the mount,
+// whatever inode it is, is node 1. So FORGET needs no table, and a successor process understands
+// every node id its predecessor gave out.
 #pragma once
 
 #include <chrono>
@@ -24,7 +25,8 @@ struct NodeIds {
 struct CacheTimes {
   std::chrono::nanoseconds attributes = std::chrono::hours(1);
   std::chrono::nanoseconds entries = std::chrono::hours(1);
-  std::chrono::nanoseconds negative = std::chrono::hours(1);  // "there is no such name"; 0: never cached
+  std::chrono::nanoseconds negative =
+      std::chrono::hours(1);  // "there is no such name"; 0: never cached
 };
 
 struct AttributeEncoder {

@@ -26,9 +26,10 @@ struct Listing {
   }
   std::string resume(uint64_t cookie) const {
     return table
-        .resume(cookie, [&](std::string_view after, size_t limit) -> Result<CookieTable::Names> {
-          return behind(after, limit);
-        })
+        .resume(cookie,
+                [&](std::string_view after, size_t limit) -> Result<CookieTable::Names> {
+                  return behind(after, limit);
+                })
         .value();
   }
   // At most `limit` names from `cookie` on, each with its cookie.

@@ -1,5 +1,5 @@
-// The device /dev/fuse: one descriptor, read(2) and writev(2). No clone_fd and no splice: both lose in a crash or in
-// speed (notes of measurements in docs/performance.md).
+// The device /dev/fuse: one descriptor, read(2) and writev(2). No clone_fd and no splice: both lose
+// in a crash or in speed (notes of measurements in docs/performance.md).
 #pragma once
 
 #include "fuse/transport.h"

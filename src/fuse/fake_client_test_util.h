@@ -1,6 +1,6 @@
-// A toy file system in memory behind client::Client: for tests of this folder, which care about what reaches the client
-// and what becomes of its answers. Right about names, bytes and locks on whole files; ignorant of permissions, quota and
-// durability.
+// A toy file system in memory behind client::Client: for tests of this folder, which care about
+// what reaches the client and what becomes of its answers. Right about names, bytes and locks on
+// whole files; ignorant of permissions, quota and durability.
 #pragma once
 
 #include <algorithm>
@@ -31,10 +31,10 @@ class FakeClient final : public client::Client {
 
   // What tests look at and turn.
   struct Seen {
-    Caller caller;                 // of the last call that has one
-    client::OpenOptions open;      // of the last open or create
+    Caller caller;             // of the last call that has one
+    client::OpenOptions open;  // of the last open or create
     client::SetAttrRequest setattr;
-    meta::Lock lock;               // of the last lock call
+    meta::Lock lock;  // of the last lock call
     std::vector<client::HandleId> written_handles;
     bool kill_sgid = false;
     bool exclusive = false;
@@ -383,7 +383,8 @@ class FakeClient final : public client::Client {
     MutexLock lock(mutex_);
     TRY(enter(who));
     seen_.lock = wanted;
-    if (wanted.type != meta::LockType::kUnlock && conflict(ino, wanted) != nullptr) return Error(EAGAIN);
+    if (wanted.type != meta::LockType::kUnlock && conflict(ino, wanted) != nullptr)
+      return Error(EAGAIN);
     take(ino, wanted);
     return grant(lock);
   }
@@ -405,8 +406,9 @@ class FakeClient final : public client::Client {
   }
   void lock_cancel(uint64_t ticket) override {
     MutexLock lock(mutex_);
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [&](const Waiting& waiting) { return waiting.ticket == ticket; });
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& waiting) {
+      return waiting.ticket == ticket;
+    });
     if (found == waiting_.end()) return;
     const auto done = std::move(found->done);
     waiting_.erase(found);
@@ -465,7 +467,8 @@ class FakeClient final : public client::Client {
       REQUIRES(mutex_) {
     TRY_ASSIGN(Node* const directory, find(parent));
     if (!directory->attr.is_directory()) return Error(ENOTDIR);
-    if (!directory->children.try_emplace(std::string(name), last_ino_ + 1).second) return Error(EEXIST);
+    if (!directory->children.try_emplace(std::string(name), last_ino_ + 1).second)
+      return Error(EEXIST);
     Node& node = nodes_[++last_ino_];
     node.attr.ino = last_ino_;
     node.attr.mode = mode;
@@ -502,7 +505,8 @@ class FakeClient final : public client::Client {
       const bool overlap = held.start <= wanted.end && wanted.start <= held.end;
       const bool exclusive =
           held.type == meta::LockType::kWrite || wanted.type == meta::LockType::kWrite;
-      if (on == ino && held.kind == wanted.kind && held.owner != wanted.owner && overlap && exclusive) {
+      if (on == ino && held.kind == wanted.kind && held.owner != wanted.owner && overlap &&
+          exclusive) {
         return &held;
       }
     }

@@ -1,5 +1,5 @@
-// A kernel for tests: builds requests, sends them through a FakeTransport to a Session over the toy file system, and
-// reads the replies.
+// A kernel for tests: builds requests, sends them through a FakeTransport to a Session over the toy
+// file system, and reads the replies.
 #pragma once
 
 #include <fcntl.h>
@@ -94,7 +94,8 @@ class FakeKernel {
     return as<fuse_entry_out>(call(FUSE_LOOKUP, parent, name(child))).nodeid;
   }
   uint64_t mkdir(uint64_t parent, std::string_view child) {
-    return as<fuse_entry_out>(call(FUSE_MKDIR, parent, raw(fuse_mkdir_in{0755, 0}) + name(child))).nodeid;
+    return as<fuse_entry_out>(call(FUSE_MKDIR, parent, raw(fuse_mkdir_in{0755, 0}) + name(child)))
+        .nodeid;
   }
   struct Created {
     uint64_t node = 0;
@@ -105,7 +106,8 @@ class FakeKernel {
     const FakeReply reply = call(FUSE_CREATE, parent, raw(in) + name(child));
     return {as<fuse_entry_out>(reply).nodeid, as<fuse_open_out>(reply, sizeof(fuse_entry_out)).fh};
   }
-  FakeReply write(const Created& file, uint64_t offset, const std::string& bytes, uint32_t flags = 0) {
+  FakeReply write(const Created& file, uint64_t offset, const std::string& bytes,
+                  uint32_t flags = 0) {
     fuse_write_in in{};
     in.fh = file.handle;
     in.offset = offset;
@@ -120,10 +122,12 @@ class FakeKernel {
     in.size = size;
     return call(FUSE_READ, file.node, raw(in));
   }
-  FakeReply lock(uint32_t opcode, const Created& file, uint64_t owner, uint32_t type, uint32_t flags) {
+  FakeReply lock(uint32_t opcode, const Created& file, uint64_t owner, uint32_t type,
+                 uint32_t flags) {
     return call(opcode, file.node, lock_arguments(file, owner, type, flags));
   }
-  static std::string lock_arguments(const Created& file, uint64_t owner, uint32_t type, uint32_t flags) {
+  static std::string lock_arguments(const Created& file, uint64_t owner, uint32_t type,
+                                    uint32_t flags) {
     fuse_lk_in in{};
     in.fh = file.handle;
     in.owner = owner;

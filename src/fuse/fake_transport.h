@@ -1,4 +1,5 @@
-// A Transport whose kernel is a test: requests are queued by push(), replies and notifications are kept.
+// A Transport whose kernel is a test: requests are queued by push(), replies and notifications are
+// kept.
 #pragma once
 
 #include <cstring>

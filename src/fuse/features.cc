@@ -62,7 +62,8 @@ uint64_t feature_flag(std::string_view name) {
 
 uint64_t choose_features(uint64_t offered, uint64_t disabled) {
   uint64_t chosen = consistent(offered & wanted(disabled));
-  // The automatic form drops pages whenever mtime changes; only for kernels that cannot leave it to us.
+  // The automatic form drops pages whenever mtime changes; only for kernels that cannot leave it to
+  // us.
   if ((chosen & FUSE_EXPLICIT_INVAL_DATA) != 0) chosen &= ~uint64_t{FUSE_AUTO_INVAL_DATA};
   return chosen;
 }

@@ -1,5 +1,5 @@
-// What is negotiated in INIT: by flags, never by the kernel's version. Each feature has a name, under which it is logged
-// and switched off (`-o no_NAME`).
+// What is negotiated in INIT: by flags, never by the kernel's version. Each feature has a name,
+// under which it is logged and switched off (`-o no_NAME`).
 #pragma once
 
 #include <cstdint>

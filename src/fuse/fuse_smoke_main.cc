@@ -1,5 +1,5 @@
-// Mounts the toy file system of the tests through the real kernel and uses it with system calls. Run by ctest under the
-// label "mount"; needs /dev/fuse, as root or with fusermount3.
+// Mounts the toy file system of the tests through the real kernel and uses it with system calls.
+// Run by ctest under the label "mount"; needs /dev/fuse, as root or with fusermount3.
 //
 //   fuse_smoke                 every check; prints the first that fails
 //   fuse_smoke bench [READERS]  CPU per GETATTR round trip, both sides; create + write + close
@@ -44,8 +44,8 @@ void expect(bool holds, const char* what, int line) {
 }
 #define EXPECT(condition) expect((condition), #condition, __LINE__)
 
-// The file system, in a process of its own: a process that holds /dev/fuse open cannot end while its own exit waits for
-// an answer from it, and every fork of the server would hold it.
+// The file system, in a process of its own: a process that holds /dev/fuse open cannot end while
+// its own exit waits for an answer from it, and every fork of the server would hold it.
 class Server {
  public:
   Server(const std::string& folder, const ParsedOptions& options) : folder_(folder) {
@@ -95,9 +95,11 @@ class Server {
     EXPECT(end.ok());
     EXPECT(client.open_handles() == 0);
     const auto counts = session->requests();
-    std::printf("server: GETATTR %lu, FLUSH %lu, RELEASE %lu, CREATE %lu, WRITE %lu, LOOKUP %lu; %d threads\n",
-                counts[FUSE_GETATTR] + counts[kOpStatx], counts[FUSE_FLUSH], counts[FUSE_RELEASE],
-                counts[FUSE_CREATE], counts[FUSE_WRITE], counts[FUSE_LOOKUP], session->threads());
+    std::printf(
+        "server: GETATTR %lu, FLUSH %lu, RELEASE %lu, CREATE %lu, WRITE %lu, LOOKUP %lu; %d "
+        "threads\n",
+        counts[FUSE_GETATTR] + counts[kOpStatx], counts[FUSE_FLUSH], counts[FUSE_RELEASE],
+        counts[FUSE_CREATE], counts[FUSE_WRITE], counts[FUSE_LOOKUP], session->threads());
     std::fflush(stdout);
     return 0;
   }
@@ -139,7 +141,8 @@ void check_files(const std::string& root) {
   EXPECT(::syscall(SYS_renameat2, AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_NOREPLACE) < 0);
   EXPECT(errno == EEXIST);
   EXPECT(::unlink(a.c_str()) == 0);
-  EXPECT(::stat(b.c_str(), &info) == 0 && info.st_nlink == 1);  // at once, though cached for an hour
+  EXPECT(::stat(b.c_str(), &info) == 0 &&
+         info.st_nlink == 1);  // at once, though cached for an hour
   EXPECT(::symlink("b", a.c_str()) == 0);
   EXPECT(read_all(a) == "hello");
   EXPECT(::mkdir((root + "/d").c_str(), 0750) == 0);
@@ -172,8 +175,8 @@ void check_data(const std::string& root) {
   EXPECT(::fallocate(fd, 0, 0, 3 << 20) == 0);
   EXPECT(::fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096) < 0 && errno == EOPNOTSUPP);
   EXPECT(::lseek(fd, 0, SEEK_HOLE) == 3 << 20);
-  auto* const mapped = static_cast<char*>(
-      ::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  auto* const mapped =
+      static_cast<char*>(::mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
   EXPECT(mapped != MAP_FAILED);
   // An O_APPEND handle is open too: the page still goes to its place.
   const int append = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -199,7 +202,8 @@ void check_attributes(const std::string& root) {
   const timespec times[2] = {{-86'400, 5}, {5'000'000'000, 6}};
   EXPECT(::utimensat(AT_FDCWD, path.c_str(), times, 0) == 0);
   struct stat info;
-  EXPECT(::stat(path.c_str(), &info) == 0 && info.st_atime == -86'400 && info.st_mtime == 5'000'000'000);
+  EXPECT(::stat(path.c_str(), &info) == 0 && info.st_atime == -86'400 &&
+         info.st_mtime == 5'000'000'000);
   struct statx extended;
   EXPECT(::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_ALL, &extended) == 0);
   EXPECT((extended.stx_mask & STATX_BTIME) != 0 && extended.stx_btime.tv_nsec == 7);
@@ -222,7 +226,8 @@ void check_attributes(const std::string& root) {
   EXPECT(::ioctl(fd, FS_IOC_FIEMAP, &flags) < 0);
   ::close(fd);
   if (::geteuid() != 0) return;
-  // Privileges go with a write by somebody else, and are seen to be gone in the kernel's cache of an hour.
+  // Privileges go with a write by somebody else, and are seen to be gone in the kernel's cache of
+  // an hour.
   EXPECT(::chmod(path.c_str(), 06777) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
@@ -268,7 +273,8 @@ void check_locks(const std::string& root) {
     ::flock(fd, LOCK_EX);
     ::_exit(1);
   }
-  EXPECT(::waitpid(waiter, &state, 0) == waiter && WIFSIGNALED(state) && WTERMSIG(state) == SIGALRM);
+  EXPECT(::waitpid(waiter, &state, 0) == waiter && WIFSIGNALED(state) &&
+         WTERMSIG(state) == SIGALRM);
   ::close(holder);
 }
 
@@ -312,7 +318,9 @@ void check_directories(const std::string& root) {
 double cpu_seconds() {
   rusage usage;
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) { return double(time.tv_sec) + double(time.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& time) {
+    return double(time.tv_sec) + double(time.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -398,9 +406,9 @@ int run(int argc, char** argv) {
   const bool wants_bench = argc > 1 && std::string(argv[1]) == "bench";
   ::alarm(100);  // a lost reply must not hang the tests: dying aborts nothing, so say where
   ::signal(SIGALRM, [](int) { expect(false, "an end in 100 s", 0); });
-  const int code =
-      wants_bench ? bench(folder, argc > 2 ? std::atoi(argv[2]) : WorkerOptions{}.waiting_min)
-                  : smoke(folder);
+  const int code = wants_bench
+                       ? bench(folder, argc > 2 ? std::atoi(argv[2]) : WorkerOptions{}.waiting_min)
+                       : smoke(folder);
   ::rmdir(folder.c_str());
   return code;
 }

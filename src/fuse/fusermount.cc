@@ -48,7 +48,8 @@ Result<Child> start_helper(const std::vector<std::string>& arguments, int socket
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   std::vector<char*> environment;
-  for (char** variable = environ; *variable != nullptr; ++variable) environment.push_back(*variable);
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    environment.push_back(*variable);
   std::string socket_variable = "_FUSE_COMMFD=" + std::to_string(socket);
   if (socket >= 0) environment.push_back(socket_variable.data());
   environment.push_back(nullptr);
@@ -63,7 +64,8 @@ Result<Child> start_helper(const std::vector<std::string>& arguments, int socket
       ::posix_spawnp(&child.pid, kHelper, &actions, nullptr, argv.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (code == ENOENT) {
-    return error(ENOENT, "{} is not installed: install the package fuse3, or mount as root", kHelper);
+    return error(ENOENT, "{} is not installed: install the package fuse3, or mount as root",
+                 kHelper);
   }
   if (code != 0) return error(code, "cannot start {}: {}", kHelper, std::strerror(code));
   child.messages = ::dup(read_end.get());
@@ -134,7 +136,8 @@ std::string helper_options(const MountOptions& options) {
     text += c;
   }
   if (options.allow_other && users_may_allow_other()) text += ",allow_other";
-  const std::pair<unsigned long, const char*> kWords[] = {  // NOLINT(google-runtime-int)
+  const std::pair<unsigned long, const char*> kWords[] = {
+      // NOLINT(google-runtime-int)
       {MS_RDONLY, ",ro"},       {MS_NOEXEC, ",noexec"},   {MS_SYNCHRONOUS, ",sync"},
       {MS_DIRSYNC, ",dirsync"}, {MS_NOATIME, ",noatime"},
   };

@@ -1,4 +1,5 @@
-// fusermount3, Debian's setuid helper: mounts for users who may not, and hands the descriptor back over a socket.
+// fusermount3, Debian's setuid helper: mounts for users who may not, and hands the descriptor back
+// over a socket.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// The FUSE protocol as we speak it: <linux/fuse.h> (Debian 12: protocol 7.38) and the few newer names we use, laid out
-// as Linux 6.18 (protocol 7.45) documents them. Numbers and layouts are facts of the kernel's ABI and never change.
+// The FUSE protocol as we speak it: <linux/fuse.h> (Debian 12: protocol 7.38) and the few newer
+// names we use, laid out as Linux 6.18 (protocol 7.45) documents them. Numbers and layouts are
+// facts of the kernel's ABI and never change.
 #pragma once
 
 #include <linux/fuse.h>
@@ -8,13 +9,15 @@
 
 namespace shoal::fuse {
 
-// What we claim in INIT. The kernel uses the smaller of this and its own; features are negotiated by flags.
+// What we claim in INIT. The kernel uses the smaller of this and its own; features are negotiated
+// by flags.
 inline constexpr uint32_t kProtocolMajor = 7;
 inline constexpr uint32_t kProtocolMinor = 45;
 // Older kernels lay out the INIT reply differently (Linux 3.14 and before).
 inline constexpr uint32_t kProtocolMinorMin = 23;
 
-inline constexpr uint64_t kInitCreateSuppGroup = uint64_t{1} << 34;  // since 7.38's successor, Linux 6.3
+inline constexpr uint64_t kInitCreateSuppGroup = uint64_t{1}
+                                                 << 34;  // since 7.38's successor, Linux 6.3
 
 inline constexpr uint32_t kOpStatx = 52;            // 7.39
 inline constexpr uint32_t kOpCopyFileRange64 = 53;  // 7.45

@@ -18,11 +18,12 @@ namespace {
 
 bool is_dead(int code) { return code == ENOTCONN || code == ECONNABORTED; }
 
-// 0 or the errno of stat(2), asked from the file system itself: with long timeouts the kernel answers a plain stat of a
-// dead mount from its cache.
+// 0 or the errno of stat(2), asked from the file system itself: with long timeouts the kernel
+// answers a plain stat of a dead mount from its cache.
 int stat_code(const std::string& path, struct stat& info) {
   struct statx asked;
-  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &asked) != 0) return errno;
+  if (::statx(AT_FDCWD, path.c_str(), AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &asked) != 0)
+    return errno;
   info = {};
   info.st_mode = asked.stx_mode;
   return 0;
@@ -44,7 +45,8 @@ Status clear_dead_mounts(const std::string& path) {
     if (!is_dead(stat_code(path, info))) return {};
     TRY_ASSIGN(const std::vector<MountEntry> table, read_mount_table());
     const std::optional<MountEntry> entry = find_mount(table, path);
-    if (!entry.has_value()) return error(ENOTCONN, "{} lies below a dead mount; unmount that first", path);
+    if (!entry.has_value())
+      return error(ENOTCONN, "{} lies below a dead mount; unmount that first", path);
     if (entry->type != kMountType) {
       return error(ENOTCONN, "{} is a dead mount of type {}; unmount it with: umount -l {}", path,
                    entry->type, path);
@@ -78,14 +80,16 @@ Result<int> mount_as_root(const std::string& path, const MountOptions& options) 
                  "the device",
                  std::strerror(errno));
   }
-  std::string data = fmt::format("fd={},rootmode=40000,user_id=0,group_id=0,default_permissions", fd);
+  std::string data =
+      fmt::format("fd={},rootmode=40000,user_id=0,group_id=0,default_permissions", fd);
   if (options.allow_other) data += ",allow_other";
   for (const std::string& word : options.kernel_options) data += "," + word;
   if (::mount(options.source.c_str(), path.c_str(), kMountType, options.flags, data.c_str()) != 0) {
     const int code = errno;
     ::close(fd);
-    const char* const hint =
-        code == EPERM ? "; it needs CAP_SYS_ADMIN" : code == ENODEV ? "; the kernel has no FUSE" : "";
+    const char* const hint = code == EPERM    ? "; it needs CAP_SYS_ADMIN"
+                             : code == ENODEV ? "; the kernel has no FUSE"
+                                              : "";
     return error(code, "mounting at {}: {}{}", path, std::strerror(code), hint);
   }
   return fd;
@@ -105,7 +109,8 @@ Result<std::string> canonical_mount_point(const std::string& path) {
   const std::string folder = slash == std::string::npos ? "." : trimmed.substr(0, slash + 1);
   const std::string name = slash == std::string::npos ? trimmed : trimmed.substr(slash + 1);
   Result<std::string> parent = real_path(folder);
-  if (!parent.ok()) return error(parent.code(), "mount point {}: {}", path, std::strerror(parent.code()));
+  if (!parent.ok())
+    return error(parent.code(), "mount point {}: {}", path, std::strerror(parent.code()));
   return *parent == "/" ? "/" + name : *parent + "/" + name;
 }
 
@@ -114,11 +119,13 @@ Result<std::unique_ptr<Mount>> Mount::attach(const std::string& path, const Moun
   TRY(clear_dead_mounts(canonical));
   TRY(check_mount_point(canonical));
   const bool root = ::geteuid() == 0;
-  TRY_ASSIGN(const int fd, root ? mount_as_root(canonical, options) : fusermount(canonical, options));
+  TRY_ASSIGN(const int fd,
+             root ? mount_as_root(canonical, options) : fusermount(canonical, options));
   std::unique_ptr<Mount> mount(new Mount(canonical, fd));
   // Remembered now: later the table may show somebody else's mount on top.
   TRY_ASSIGN(const std::vector<MountEntry> table, read_mount_table());
-  if (const auto entry = find_mount(table, canonical); entry.has_value()) mount->device_ = entry->device;
+  if (const auto entry = find_mount(table, canonical); entry.has_value())
+    mount->device_ = entry->device;
   return mount;
 }
 
@@ -135,12 +142,14 @@ int Mount::take_fd() { return std::exchange(fd_, -1); }
 Status Mount::set_read_ahead(unsigned kib) {
   const std::string path = "/sys/class/bdi/" + device_ + "/read_ahead_kb";
   const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return error(errno, "cannot set the read-ahead in {}: {}", path, std::strerror(errno));
+  if (fd < 0)
+    return error(errno, "cannot set the read-ahead in {}: {}", path, std::strerror(errno));
   const std::string text = std::to_string(kib);
   const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int code = errno;
   ::close(fd);
-  if (!written) return error(code, "cannot set the read-ahead in {}: {}", path, std::strerror(code));
+  if (!written)
+    return error(code, "cannot set the read-ahead in {}: {}", path, std::strerror(code));
   return {};
 }
 

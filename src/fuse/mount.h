@@ -1,7 +1,7 @@
 // Mounting and unmounting: mount(2) as root, the setuid helper fusermount3 for everybody else.
 //
-// The caller has done chdir("/") and holds no descriptor below the mount point: a daemon that keeps its own mount open
-// cannot die in peace. Every descriptor made here is close-on-exec.
+// The caller has done chdir("/") and holds no descriptor below the mount point: a daemon that keeps
+// its own mount open cannot die in peace. Every descriptor made here is close-on-exec.
 #pragma once
 
 #include <memory>
@@ -20,9 +20,11 @@ enum class UnmountMode {
 
 class Mount {
  public:
-  // Mounts at the directory `path`. A dead mount of ours there (its process is gone) is detached first. Errors name
-  // the thing and the remedy: EBUSY something else is mounted there, ENOTDIR, ENOENT, EPERM, ENODEV no /dev/fuse.
-  static Result<std::unique_ptr<Mount>> attach(const std::string& path, const MountOptions& options);
+  // Mounts at the directory `path`. A dead mount of ours there (its process is gone) is detached
+  // first. Errors name the thing and the remedy: EBUSY something else is mounted there, ENOTDIR,
+  // ENOENT, EPERM, ENODEV no /dev/fuse.
+  static Result<std::unique_ptr<Mount>> attach(const std::string& path,
+                                               const MountOptions& options);
   // Unmounts unless release() was called or it is gone: kNormal, then kLazy.
   ~Mount();
   Mount(const Mount&) = delete;
@@ -32,7 +34,8 @@ class Mount {
   int take_fd();
   // Canonical.
   const std::string& path() const { return path_; }
-  // How much the kernel reads ahead. After INIT was answered, which would lower it again. Needs root.
+  // How much the kernel reads ahead. After INIT was answered, which would lower it again. Needs
+  // root.
   Status set_read_ahead(unsigned kib);
   Status unmount(UnmountMode mode);
 

@@ -1,5 +1,5 @@
-// The kernel's table of mounts (/proc/self/mountinfo): looking needs no answer from the file systems in it, so it works
-// for dead ones too.
+// The kernel's table of mounts (/proc/self/mountinfo): looking needs no answer from the file
+// systems in it, so it works for dead ones too.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace shoal::fuse {
 struct MountEntry {
   std::string device;  // "0:57", the name under /sys/class/bdi
   std::string path;
-  std::string type;    // "fuse.shoal"
+  std::string type;  // "fuse.shoal"
   std::string source;
 };
 

@@ -85,7 +85,8 @@ void Notifier::send(const Item& item) {
     code = notify(transport_, FUSE_NOTIFY_INVAL_ENTRY, Reply::bytes_of(out),
                   std::as_bytes(std::span(item.name.c_str(), item.name.size() + 1)));
   }
-  // ENOENT: the kernel does not know the inode or name, so nothing of it is cached. ENOTCONN, ENODEV: unmounted.
+  // ENOENT: the kernel does not know the inode or name, so nothing of it is cached. ENOTCONN,
+  // ENODEV: unmounted.
   if (code != 0 && code != ENOENT && code != ENOTCONN && code != ENODEV) {
     log(LogLevel::kWarn, "the kernel refused an invalidation of node {}: {}", item.node,
         errno_name(code));

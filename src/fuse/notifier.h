@@ -1,6 +1,7 @@
-// Notifier: tells the kernel what to drop from its caches. Its thread never serves requests: dropping an entry waits
-// for the directory's lock and dropping pages waits for READs in flight, so a serving thread that did it could wait
-// for itself. The exception is attributes_now(), which takes no such lock and is called before a reply leaves.
+// Notifier: tells the kernel what to drop from its caches. Its thread never serves requests:
+// dropping an entry waits for the directory's lock and dropping pages waits for READs in flight, so
+// a serving thread that did it could wait for itself. The exception is attributes_now(), which
+// takes no such lock and is called before a reply leaves.
 #pragma once
 
 #include <deque>
@@ -25,7 +26,8 @@ class Notifier final : public client::InvalidationSink {
   void invalidate_pages(Ino ino, uint64_t offset, uint64_t length) override;
   void invalidate_entry(Ino parent, const std::string& name) override;
 
-  // In the calling thread, which may be serving a request: when it returns the kernel asks again for the attributes.
+  // In the calling thread, which may be serving a request: when it returns the kernel asks again
+  // for the attributes.
   void attributes_now(uint64_t node);
 
   static constexpr size_t kQueuedMax = 65'536;
@@ -35,7 +37,7 @@ class Notifier final : public client::InvalidationSink {
     uint64_t node = 0;
     int64_t offset = -1;  // < 0: attributes only
     int64_t length = 0;
-    std::string name;     // not empty: the entry `name` of directory `node`
+    std::string name;  // not empty: the entry `name` of directory `node`
   };
   void enqueue(Item item);
   void run();

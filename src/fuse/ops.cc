@@ -49,82 +49,171 @@ bool Ops::may_block(uint32_t opcode) {
 void Ops::serve(const Request& request, const Reply& reply) {
   if (may_block(request.opcode)) before_blocking_();
   switch (request.opcode) {
-    case FUSE_FORGET: return forget(request);
-    case FUSE_BATCH_FORGET: return batch_forget(request);
-    case FUSE_INTERRUPT: return interrupt(request);
-    case FUSE_NOTIFY_REPLY: return;
-    default: break;
+    case FUSE_FORGET:
+      return forget(request);
+    case FUSE_BATCH_FORGET:
+      return batch_forget(request);
+    case FUSE_INTERRUPT:
+      return interrupt(request);
+    case FUSE_NOTIFY_REPLY:
+      return;
+    default:
+      break;
   }
   if (serve_attributes(request, reply) || serve_files(request, reply) ||
       serve_names(request, reply) || serve_directories(request, reply)) {
     return;
   }
-  // ACCESS (the kernel checks), BMAP, POLL (always ready), what we never asked for, and what is newer than we are.
-  // The kernel remembers ENOSYS and falls back for good.
+  // ACCESS (the kernel checks), BMAP, POLL (always ready), what we never asked for, and what is
+  // newer than we are. The kernel remembers ENOSYS and falls back for good.
   reply.fail(ENOSYS);
 }
 
 bool Ops::serve_names(const Request& request, const Reply& reply) {
   switch (request.opcode) {
-    case FUSE_LOOKUP: lookup(request, reply); return true;
-    case FUSE_MKNOD: mknod(request, reply); return true;
-    case FUSE_MKDIR: mkdir(request, reply); return true;
-    case FUSE_SYMLINK: symlink(request, reply); return true;
-    case FUSE_LINK: link(request, reply); return true;
-    case FUSE_UNLINK: unlink(request, reply); return true;
-    case FUSE_RMDIR: rmdir(request, reply); return true;
-    case FUSE_RENAME: rename(request, reply); return true;
-    case FUSE_RENAME2: rename2(request, reply); return true;
-    case FUSE_READLINK: readlink(request, reply); return true;
-    default: return false;
+    case FUSE_LOOKUP:
+      lookup(request, reply);
+      return true;
+    case FUSE_MKNOD:
+      mknod(request, reply);
+      return true;
+    case FUSE_MKDIR:
+      mkdir(request, reply);
+      return true;
+    case FUSE_SYMLINK:
+      symlink(request, reply);
+      return true;
+    case FUSE_LINK:
+      link(request, reply);
+      return true;
+    case FUSE_UNLINK:
+      unlink(request, reply);
+      return true;
+    case FUSE_RMDIR:
+      rmdir(request, reply);
+      return true;
+    case FUSE_RENAME:
+      rename(request, reply);
+      return true;
+    case FUSE_RENAME2:
+      rename2(request, reply);
+      return true;
+    case FUSE_READLINK:
+      readlink(request, reply);
+      return true;
+    default:
+      return false;
   }
 }
 
 bool Ops::serve_attributes(const Request& request, const Reply& reply) {
   switch (request.opcode) {
-    case FUSE_GETATTR: getattr(request, reply); return true;
-    case kOpStatx: statx(request, reply); return true;
-    case FUSE_SETATTR: setattr(request, reply); return true;
-    case FUSE_STATFS: statfs(request, reply); return true;
-    case FUSE_SETXATTR: setxattr(request, reply); return true;
-    case FUSE_GETXATTR: getxattr(request, reply); return true;
-    case FUSE_LISTXATTR: listxattr(request, reply); return true;
-    case FUSE_REMOVEXATTR: removexattr(request, reply); return true;
-    case FUSE_IOCTL: ioctl(request, reply); return true;
-    default: return false;
+    case FUSE_GETATTR:
+      getattr(request, reply);
+      return true;
+    case kOpStatx:
+      statx(request, reply);
+      return true;
+    case FUSE_SETATTR:
+      setattr(request, reply);
+      return true;
+    case FUSE_STATFS:
+      statfs(request, reply);
+      return true;
+    case FUSE_SETXATTR:
+      setxattr(request, reply);
+      return true;
+    case FUSE_GETXATTR:
+      getxattr(request, reply);
+      return true;
+    case FUSE_LISTXATTR:
+      listxattr(request, reply);
+      return true;
+    case FUSE_REMOVEXATTR:
+      removexattr(request, reply);
+      return true;
+    case FUSE_IOCTL:
+      ioctl(request, reply);
+      return true;
+    default:
+      return false;
   }
 }
 
 bool Ops::serve_files(const Request& request, const Reply& reply) {
   switch (request.opcode) {
-    case FUSE_OPEN: open(request, reply); return true;
-    case FUSE_CREATE: create(request, reply); return true;
-    case FUSE_TMPFILE: tmpfile(request, reply); return true;
-    case FUSE_READ: read(request, reply); return true;
-    case FUSE_WRITE: write(request, reply); return true;
-    case FUSE_FLUSH: flush(request, reply); return true;
-    case FUSE_RELEASE: release(request, reply); return true;
-    case FUSE_FSYNC: fsync(request, reply); return true;
-    case FUSE_FALLOCATE: fallocate(request, reply); return true;
-    case FUSE_LSEEK: lseek(request, reply); return true;
-    case FUSE_COPY_FILE_RANGE: copy_file_range(request, reply, false); return true;
-    case kOpCopyFileRange64: copy_file_range(request, reply, true); return true;
-    case FUSE_SYNCFS: syncfs(request, reply); return true;
-    case FUSE_GETLK: getlk(request, reply); return true;
-    case FUSE_SETLK: setlk(request, reply); return true;
-    case FUSE_SETLKW: setlkw(request, reply); return true;
-    default: return false;
+    case FUSE_OPEN:
+      open(request, reply);
+      return true;
+    case FUSE_CREATE:
+      create(request, reply);
+      return true;
+    case FUSE_TMPFILE:
+      tmpfile(request, reply);
+      return true;
+    case FUSE_READ:
+      read(request, reply);
+      return true;
+    case FUSE_WRITE:
+      write(request, reply);
+      return true;
+    case FUSE_FLUSH:
+      flush(request, reply);
+      return true;
+    case FUSE_RELEASE:
+      release(request, reply);
+      return true;
+    case FUSE_FSYNC:
+      fsync(request, reply);
+      return true;
+    case FUSE_FALLOCATE:
+      fallocate(request, reply);
+      return true;
+    case FUSE_LSEEK:
+      lseek(request, reply);
+      return true;
+    case FUSE_COPY_FILE_RANGE:
+      copy_file_range(request, reply, false);
+      return true;
+    case kOpCopyFileRange64:
+      copy_file_range(request, reply, true);
+      return true;
+    case FUSE_SYNCFS:
+      syncfs(request, reply);
+      return true;
+    case FUSE_GETLK:
+      getlk(request, reply);
+      return true;
+    case FUSE_SETLK:
+      setlk(request, reply);
+      return true;
+    case FUSE_SETLKW:
+      setlkw(request, reply);
+      return true;
+    default:
+      return false;
   }
 }
 
 bool Ops::serve_directories(const Request& request, const Reply& reply) {
   switch (request.opcode) {
-    case FUSE_OPENDIR: opendir(request, reply); return true;
-    case FUSE_READDIR: readdir(request, reply, false); return true;
-    case FUSE_READDIRPLUS: readdir(request, reply, true); return true;
-    case FUSE_RELEASEDIR: releasedir(request, reply); return true;
-    case FUSE_FSYNCDIR: fsyncdir(request, reply); return true;
-    default: return false;
+    case FUSE_OPENDIR:
+      opendir(request, reply);
+      return true;
+    case FUSE_READDIR:
+      readdir(request, reply, false);
+      return true;
+    case FUSE_READDIRPLUS:
+      readdir(request, reply, true);
+      return true;
+    case FUSE_RELEASEDIR:
+      releasedir(request, reply);
+      return true;
+    case FUSE_FSYNCDIR:
+      fsyncdir(request, reply);
+      return true;
+    default:
+      return false;
   }
 }
 

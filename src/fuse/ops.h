@@ -1,7 +1,8 @@
-// Ops: every request but INIT and DESTROY, decoded, handed to the Client and answered. No policy: what a request means
-// is decided below. One ops_*.cc per family.
+// Ops: every request but INIT and DESTROY, decoded, handed to the Client and answered. No policy:
+// what a request means is decided below. One ops_*.cc per family.
 //
-// Thread-safe. A call blocks as long as the client does, except SETLKW, which is answered later on another thread.
+// Thread-safe. A call blocks as long as the client does, except SETLKW, which is answered later on
+// another thread.
 #pragma once
 
 #include <atomic>
@@ -26,7 +27,8 @@ class Ops {
     bool posix_acl = true;  // negotiated; without it the kernel applied the umask
   };
 
-  // `client`, `transport` and `notifier` outlive it. `before_blocking` is called ahead of what may block.
+  // `client`, `transport` and `notifier` outlive it. `before_blocking` is called ahead of what may
+  // block.
   Ops(client::Client& client, Notifier& notifier, const Options& options,
       std::function<void()> before_blocking);
   ~Ops();  // cancels the locks still waited for and answers them
@@ -35,8 +37,8 @@ class Ops {
 
   // Requests that must not be answered: FORGET, BATCH_FORGET, INTERRUPT.
   static bool expects_reply(uint32_t opcode);
-  // Whether serving it may wait for a disk's sync, a network or another program. A buffered write of the engine and
-  // a write to staging's page cache do not count.
+  // Whether serving it may wait for a disk's sync, a network or another program. A buffered write
+  // of the engine and a write to staging's page cache do not count.
   static bool may_block(uint32_t opcode);
 
  private:
@@ -95,7 +97,8 @@ class Ops {
   Ino ino(uint64_t node) const { return options_.encoder.nodes.ino(node); }
   Ino ino(const Request& request) const { return ino(request.nodeid); }
   client::Caller caller(const Request& request) const;
-  // For operations that make something: with umask and the groups the kernel attached. EINVAL: malformed.
+  // For operations that make something: with umask and the groups the kernel attached. EINVAL:
+  // malformed.
   Result<client::Caller> creator(const Request& request, uint32_t umask) const;
   void reply_entry(const Reply& reply, const Result<client::Attr>& attr) const;
   void reply_attr(const Reply& reply, const Result<client::Attr>& attr) const;
@@ -116,8 +119,9 @@ class Ops {
   const std::function<void()> before_blocking_;
   CookieTables cookies_;
 
-  // Files opened with O_APPEND: the kernel may pick any writable handle to write back mapped pages, which belong at
-  // their offset and not at the end of the file. Such pages go through a second handle without O_APPEND.
+  // Files opened with O_APPEND: the kernel may pick any writable handle to write back mapped pages,
+  // which belong at their offset and not at the end of the file. Such pages go through a second
+  // handle without O_APPEND.
   struct AppendFile {
     Ino ino = 0;
     client::HandleId plain = 0;  // 0: not opened yet
@@ -133,8 +137,8 @@ class Ops {
   Mutex locks_mutex_;
   CondVar locks_changed_;
   std::unordered_map<uint64_t, WaitingLock> waiting_locks_ GUARDED_BY(locks_mutex_);  // by unique
-  // Uniques whose INTERRUPT another thread served before the request itself got this far. Never reused, so what
-  // belongs to requests that are long answered does no harm.
+  // Uniques whose INTERRUPT another thread served before the request itself got this far. Never
+  // reused, so what belongs to requests that are long answered does no harm.
   std::deque<uint64_t> early_interrupts_ GUARDED_BY(locks_mutex_);
 };
 

@@ -136,7 +136,8 @@ void Ops::setxattr(const Request& request, const Reply& reply) {
     return;
   }
   const bool kill_sgid = (in.setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID) != 0;
-  reply.status(client_.setxattr(caller(request), ino(request), name, as_text(value), mode, kill_sgid));
+  reply.status(
+      client_.setxattr(caller(request), ino(request), name, as_text(value), mode, kill_sgid));
 }
 
 // room 0: the program asks how much room it needs.
@@ -214,7 +215,8 @@ void Ops::ioctl(const Request& request, const Reply& reply) {
       } else {
         fsxattr out{};
         out.fsx_xflags = flags_out<&FlagPair::xflag>(attr->flags);
-        reply.ok(done, Reply::bytes_of(out).first(in.out_size < sizeof out ? in.out_size : sizeof out));
+        reply.ok(done,
+                 Reply::bytes_of(out).first(in.out_size < sizeof out ? in.out_size : sizeof out));
       }
       return;
     }
@@ -227,7 +229,8 @@ void Ops::ioctl(const Request& request, const Reply& reply) {
       if (value.fsx_projid != 0 || value.fsx_extsize != 0) wanted = Error(EOPNOTSUPP);
       break;
     }
-    default: break;
+    default:
+      break;
   }
   if (!arguments.ok()) wanted = Error(EINVAL);
   if (!wanted.ok()) {

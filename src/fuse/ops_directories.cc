@@ -1,4 +1,5 @@
-// Requests on open directories, and FORGET. Handles of directories carry nothing: a listing's place is its cookie.
+// Requests on open directories, and FORGET. Handles of directories carry nothing: a listing's place
+// is its cookie.
 #include <dirent.h>
 
 #include <algorithm>

@@ -27,12 +27,15 @@ Result<client::FallocateMode> fallocate_mode(uint32_t mode) {
   using Kind = client::FallocateMode::Kind;
   const bool keep_size = (mode & FALLOC_FL_KEEP_SIZE) != 0;
   switch (mode & ~static_cast<uint32_t>(FALLOC_FL_KEEP_SIZE)) {
-    case 0: return client::FallocateMode{Kind::kAllocate, keep_size};
+    case 0:
+      return client::FallocateMode{Kind::kAllocate, keep_size};
     case FALLOC_FL_PUNCH_HOLE:
       if (!keep_size) return Error(EOPNOTSUPP);
       return client::FallocateMode{Kind::kPunch, true};
-    case FALLOC_FL_ZERO_RANGE: return client::FallocateMode{Kind::kZero, keep_size};
-    default: return Error(EOPNOTSUPP);  // collapse, insert, unshare
+    case FALLOC_FL_ZERO_RANGE:
+      return client::FallocateMode{Kind::kZero, keep_size};
+    default:
+      return Error(EOPNOTSUPP);  // collapse, insert, unshare
   }
 }
 
@@ -74,7 +77,8 @@ void Ops::open(const Request& request, const Reply& reply) {
   const client::OpenOptions options = open_options(in.flags, in.open_flags);
   const Result<client::OpenedFile> opened = client_.open(caller(request), ino(request), options);
   if (opened.ok() && options.truncate && options.kill_privileges) {
-    notifier_.attributes_now(request.nodeid);  // the kernel expects size and times to change, not the mode
+    notifier_.attributes_now(
+        request.nodeid);  // the kernel expects size and times to change, not the mode
   }
   reply_opened(reply, opened, ino(request), in.flags, false);
 }
@@ -103,10 +107,10 @@ void Ops::tmpfile(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
-  reply_opened(reply,
-               client_.create_unnamed(*who, ino(request), in.mode,
-                                      open_options(in.flags, in.open_flags)),
-               0, in.flags, true);
+  reply_opened(
+      reply,
+      client_.create_unnamed(*who, ino(request), in.mode, open_options(in.flags, in.open_flags)), 0,
+      in.flags, true);
 }
 
 void Ops::read(const Request& request, const Reply& reply) {
@@ -230,7 +234,8 @@ void Ops::fallocate(const Request& request, const Reply& reply) {
     reply.fail(mode.code());
     return;
   }
-  const Result<bool> killed = client_.fallocate(caller(request), in.fh, *mode, in.offset, in.length);
+  const Result<bool> killed =
+      client_.fallocate(caller(request), in.fh, *mode, in.offset, in.length);
   if (killed.ok() && *killed) notifier_.attributes_now(request.nodeid);
   if (killed.ok()) {
     reply.ok();

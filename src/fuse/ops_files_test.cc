@@ -14,7 +14,8 @@ TEST(Files, open_passes_the_flags_and_the_verdict_on_the_page_cache) {
   const auto file = kernel.create(1, "f", O_RDWR | O_EXCL);
   EXPECT_TRUE(kernel.client.seen().exclusive);
   const auto open = [&](uint32_t flags, uint32_t open_flags) {
-    return as<fuse_open_out>(kernel.call(FUSE_OPEN, file.node, raw(fuse_open_in{flags, open_flags})));
+    return as<fuse_open_out>(
+        kernel.call(FUSE_OPEN, file.node, raw(fuse_open_in{flags, open_flags})));
   };
   EXPECT_EQ(open(O_RDONLY, 0).open_flags, uint32_t{FOPEN_KEEP_CACHE});
   EXPECT_TRUE(kernel.client.seen().open.read);
@@ -77,7 +78,8 @@ TEST(Files, mapped_pages_are_not_appended_though_the_kernel_picked_an_append_han
   EXPECT_EQ(kernel.client.lookup({}, 1, "f").value().size, 13u);
   kernel.write(file, 2, "MM", FUSE_WRITE_CACHE);
   kernel.write(file, 4, "NN", FUSE_WRITE_CACHE);
-  const auto reader = as<fuse_open_out>(kernel.call(FUSE_OPEN, file.node, raw(fuse_open_in{O_RDONLY, 0})));
+  const auto reader =
+      as<fuse_open_out>(kernel.call(FUSE_OPEN, file.node, raw(fuse_open_in{O_RDONLY, 0})));
   EXPECT_EQ(kernel.read({file.node, reader.fh}, 0, 100).payload, "01MMNN6789abc");
   EXPECT_EQ(kernel.client.open_handles(), 3u);
   kernel.call(FUSE_RELEASE, file.node, raw(fuse_release_in{file.handle, 0, 0, 0}));
@@ -110,13 +112,16 @@ TEST(Files, fallocate_modes_and_refusals) {
   const auto file = kernel.create(1, "f");
   kernel.write(file, 0, "0123456789");
   const auto fallocate = [&](uint32_t mode, uint64_t offset, uint64_t length) {
-    return kernel.call(FUSE_FALLOCATE, file.node,
-                       raw(fuse_fallocate_in{file.handle, offset, length, mode, 0}))
+    return kernel
+        .call(FUSE_FALLOCATE, file.node,
+              raw(fuse_fallocate_in{file.handle, offset, length, mode, 0}))
         .error;
   };
   EXPECT_EQ(fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 2, 3), 0);
   EXPECT_EQ(fallocate(FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 8, 10), 0);
-  EXPECT_EQ(kernel.read(file, 0, 100).payload, std::string("01\0\0\0" "567\0\0", 10));
+  EXPECT_EQ(kernel.read(file, 0, 100).payload, std::string("01\0\0\0"
+                                                           "567\0\0",
+                                                           10));
   EXPECT_EQ(fallocate(FALLOC_FL_KEEP_SIZE, 0, 100), 0);
   EXPECT_EQ(kernel.client.lookup({}, 1, "f").value().size, 10u);
   EXPECT_EQ(fallocate(0, 0, 100), 0);
@@ -149,7 +154,8 @@ TEST(Files, copy_file_range_in_both_widths) {
   EXPECT_EQ(as<fuse_write_out>(kernel.call(FUSE_COPY_FILE_RANGE, from.node, raw(in))).size, 5u);
   EXPECT_EQ(kernel.read(to, 0, 100).payload, "23456");
   in.len = ~uint64_t{0} >> 1;
-  EXPECT_EQ(as<CopyFileRangeOut>(kernel.call(kOpCopyFileRange64, from.node, raw(in))).bytes_copied, 8u);
+  EXPECT_EQ(as<CopyFileRangeOut>(kernel.call(kOpCopyFileRange64, from.node, raw(in))).bytes_copied,
+            8u);
   in.flags = 1;
   EXPECT_EQ(kernel.call(FUSE_COPY_FILE_RANGE, from.node, raw(in)).error, EINVAL);
 }
@@ -163,8 +169,10 @@ TEST(Files, flush_fsync_syncfs_release) {
   EXPECT_EQ(kernel.call(FUSE_SYNCFS, 1, raw(fuse_syncfs_in{})).error, 0);
   EXPECT_EQ(kernel.client.seen().flush_alls, 1);
   kernel.client.fail_next(EDQUOT);
-  EXPECT_EQ(kernel.call(FUSE_FLUSH, file.node, raw(fuse_flush_in{file.handle, 0, 0, 42})).error, EDQUOT);
-  EXPECT_EQ(kernel.call(FUSE_RELEASE, file.node, raw(fuse_release_in{file.handle, 0, 0, 0})).error, 0);
+  EXPECT_EQ(kernel.call(FUSE_FLUSH, file.node, raw(fuse_flush_in{file.handle, 0, 0, 42})).error,
+            EDQUOT);
+  EXPECT_EQ(kernel.call(FUSE_RELEASE, file.node, raw(fuse_release_in{file.handle, 0, 0, 0})).error,
+            0);
   EXPECT_EQ(kernel.client.seen().released, 1);
 }
 
@@ -194,8 +202,8 @@ TEST(Locks, a_blocking_lock_is_answered_when_it_is_granted) {
   FakeKernel kernel;
   const auto file = kernel.create(1, "f");
   ASSERT_EQ(kernel.lock(FUSE_SETLK, file, 5, F_WRLCK, FUSE_LK_FLOCK).error, 0);
-  kernel.transport.push(
-      kernel.request(FUSE_SETLKW, file.node, FakeKernel::lock_arguments(file, 6, F_WRLCK, FUSE_LK_FLOCK)));
+  kernel.transport.push(kernel.request(
+      FUSE_SETLKW, file.node, FakeKernel::lock_arguments(file, 6, F_WRLCK, FUSE_LK_FLOCK)));
   const uint64_t unique = kernel.last_unique;
   kernel.client.wait_until_lock_waits();
   EXPECT_FALSE(kernel.transport.has_reply(unique));
@@ -233,7 +241,8 @@ TEST(Locks, those_still_waited_for_at_the_end_are_answered) {
   transport = &kernel->transport;
   const auto file = kernel->create(1, "f");
   kernel->lock(FUSE_SETLK, file, 5, F_WRLCK, 0);
-  transport->push(kernel->request(FUSE_SETLKW, file.node, FakeKernel::lock_arguments(file, 6, F_WRLCK, 0)));
+  transport->push(
+      kernel->request(FUSE_SETLKW, file.node, FakeKernel::lock_arguments(file, 6, F_WRLCK, 0)));
   const uint64_t unique = kernel->last_unique;
   kernel->client.wait_until_lock_waits();
   transport->close();

@@ -1,8 +1,9 @@
-// Locks: flock, POSIX and OFD, all kept by the owner. A blocking one is answered when it is granted, from whichever
-// thread grants it; no thread waits for it here.
+// Locks: flock, POSIX and OFD, all kept by the owner. A blocking one is answered when it is
+// granted, from whichever thread grants it; no thread waits for it here.
 //
-// The kernel does not say whether a record lock is POSIX or OFD. Both are passed on as POSIX with the handle that took
-// them: FLUSH drops a process's locks by their owner, RELEASE whatever the handle still has, which are OFD locks.
+// The kernel does not say whether a record lock is POSIX or OFD. Both are passed on as POSIX with
+// the handle that took them: FLUSH drops a process's locks by their owner, RELEASE whatever the
+// handle still has, which are OFD locks.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -16,10 +17,17 @@ Result<meta::Lock> lock_of(const fuse_lk_in& in, uint32_t pid) {
   meta::Lock lock;
   lock.kind = (in.lk_flags & FUSE_LK_FLOCK) != 0 ? meta::LockKind::kFlock : meta::LockKind::kPosix;
   switch (in.lk.type) {
-    case F_RDLCK: lock.type = meta::LockType::kRead; break;
-    case F_WRLCK: lock.type = meta::LockType::kWrite; break;
-    case F_UNLCK: lock.type = meta::LockType::kUnlock; break;
-    default: return Error(EINVAL);
+    case F_RDLCK:
+      lock.type = meta::LockType::kRead;
+      break;
+    case F_WRLCK:
+      lock.type = meta::LockType::kWrite;
+      break;
+    case F_UNLCK:
+      lock.type = meta::LockType::kUnlock;
+      break;
+    default:
+      return Error(EINVAL);
   }
   if (in.lk.start > in.lk.end) return Error(EINVAL);
   if (lock.kind != meta::LockKind::kFlock) {
@@ -50,9 +58,15 @@ void Ops::getlk(const Request& request, const Reply& reply) {
   fuse_lk_out out{};
   out.lk = in.lk;
   switch (held->type) {
-    case meta::LockType::kUnlock: out.lk.type = F_UNLCK; break;
-    case meta::LockType::kRead: out.lk.type = F_RDLCK; break;
-    case meta::LockType::kWrite: out.lk.type = F_WRLCK; break;
+    case meta::LockType::kUnlock:
+      out.lk.type = F_UNLCK;
+      break;
+    case meta::LockType::kRead:
+      out.lk.type = F_RDLCK;
+      break;
+    case meta::LockType::kWrite:
+      out.lk.type = F_WRLCK;
+      break;
   }
   if (held->type != meta::LockType::kUnlock) {
     out.lk.start = held->start;

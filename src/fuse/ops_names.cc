@@ -14,7 +14,8 @@ void Ops::lookup(const Request& request, const Reply& reply) {
   }
   const client::Caller who = caller(request);
   const Ino parent = ino(request);
-  if (name == "." || name == "..") {  // EXPORT_SUPPORT: a node id from before a restart of the NFS server
+  if (name == "." ||
+      name == "..") {  // EXPORT_SUPPORT: a node id from before a restart of the NFS server
     Result<client::Attr> self = client_.getattr(who, parent);
     if (self.ok() && name == ".." && request.nodeid != FUSE_ROOT_ID) {
       return reply_entry(reply, client_.getattr(who, self->parent));
@@ -99,8 +100,7 @@ void Ops::rename_to(const Request& request, const Reply& reply, Arguments& argum
     reply.fail(EINVAL);
     return;
   }
-  reply.status(
-      client_.rename(caller(request), ino(request), name, ino(new_dir), new_name, mode));
+  reply.status(client_.rename(caller(request), ino(request), name, ino(new_dir), new_name, mode));
 }
 
 void Ops::rename(const Request& request, const Reply& reply) {
@@ -113,12 +113,14 @@ void Ops::rename2(const Request& request, const Reply& reply) {
   Arguments arguments(request.arguments);
   const auto in = arguments.fixed<fuse_rename2_in>();
   switch (in.flags) {
-    case 0: return rename_to(request, reply, arguments, in.newdir, meta::RenameMode::kReplace);
+    case 0:
+      return rename_to(request, reply, arguments, in.newdir, meta::RenameMode::kReplace);
     case RENAME_NOREPLACE:
       return rename_to(request, reply, arguments, in.newdir, meta::RenameMode::kNoReplace);
     case RENAME_EXCHANGE:
       return rename_to(request, reply, arguments, in.newdir, meta::RenameMode::kExchange);
-    default: reply.fail(EINVAL);  // RENAME_WHITEOUT, as file systems without it answer
+    default:
+      reply.fail(EINVAL);  // RENAME_WHITEOUT, as file systems without it answer
   }
 }
 

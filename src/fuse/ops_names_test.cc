@@ -12,7 +12,8 @@ namespace {
 
 TEST(Names, lookup_gives_the_inode_as_node_and_both_times) {
   SessionOptions options;
-  options.times = {std::chrono::milliseconds(1500), std::chrono::seconds(7), std::chrono::seconds(9)};
+  options.times = {std::chrono::milliseconds(1500), std::chrono::seconds(7),
+                   std::chrono::seconds(9)};
   FakeKernel kernel(options);
   const uint64_t node = kernel.mkdir(1, "d");
   const FakeReply reply = kernel.call(FUSE_LOOKUP, 1, name("d"));
@@ -58,12 +59,14 @@ TEST(Names, a_subdirectory_as_root_is_node_1) {
   EXPECT_EQ(as<fuse_attr_out>(kernel.call(FUSE_GETATTR, 1, raw(fuse_getattr_in{}))).attr.ino, 2u);
   EXPECT_EQ(kernel.lookup(child, ".."), uint64_t{FUSE_ROOT_ID});
   EXPECT_EQ(kernel.list(1).at(1).ino, 2u);  // ".." leads no further up
-  EXPECT_EQ(kernel.lookup(uint64_t{5} << 48 | child, "."), child);  // a version tag is no part of the inode
+  EXPECT_EQ(kernel.lookup(uint64_t{5} << 48 | child, "."),
+            child);  // a version tag is no part of the inode
 }
 
 TEST(Names, creations_carry_umask_groups_and_devices) {
   FakeKernel kernel;
-  const std::string group = raw(fuse_ext_header{16, kExtGroups}) + raw(uint32_t{1}) + raw(uint32_t{4711});
+  const std::string group =
+      raw(fuse_ext_header{16, kExtGroups}) + raw(uint32_t{1}) + raw(uint32_t{4711});
   const uint32_t device = (7u & 0xff) | (200u << 8) | (0x12300u << 12);  // 200:0x12307
   const fuse_mknod_in in{S_IFCHR | 0666, device, 027, 0};
   const auto entry = as<fuse_entry_out>(kernel.call(FUSE_MKNOD, 1, raw(in) + name("dev"), group));
@@ -72,7 +75,8 @@ TEST(Names, creations_carry_umask_groups_and_devices) {
   EXPECT_EQ(entry.attr.mode, S_IFCHR | 0640u);
   EXPECT_EQ(entry.attr.rdev, device);
   EXPECT_EQ(kernel.client.lookup({}, 1, "dev").value().rdev, makedev(200, 0x12307));
-  const std::string bad = raw(fuse_ext_header{16, kExtGroups}) + raw(uint32_t{9}) + raw(uint32_t{1});
+  const std::string bad =
+      raw(fuse_ext_header{16, kExtGroups}) + raw(uint32_t{9}) + raw(uint32_t{1});
   EXPECT_EQ(kernel.call(FUSE_MKNOD, 1, raw(in) + name("other"), bad).error, EINVAL);
 }
 
@@ -86,7 +90,8 @@ TEST(Names, without_dont_mask_the_umask_is_not_applied_twice) {
 
 TEST(Names, symlink_link_unlink_rmdir_rename) {
   FakeKernel kernel;
-  const auto symlink = as<fuse_entry_out>(kernel.call(FUSE_SYMLINK, 1, name("s") + name("to/where")));
+  const auto symlink =
+      as<fuse_entry_out>(kernel.call(FUSE_SYMLINK, 1, name("s") + name("to/where")));
   EXPECT_EQ(kernel.call(FUSE_READLINK, symlink.nodeid, "").payload, "to/where");
   EXPECT_EQ(kernel.call(FUSE_READLINK, 1, "").error, EINVAL);
   const auto file = kernel.create(1, "f");
@@ -100,7 +105,8 @@ TEST(Names, symlink_link_unlink_rmdir_rename) {
   EXPECT_EQ(kernel.call(FUSE_RENAME, 1, raw(fuse_rename_in{d}) + name("g") + name("h")).error, 0);
   EXPECT_EQ(kernel.call(FUSE_RMDIR, 1, name("d")).error, ENOTEMPTY);
   const auto rename2 = [&](uint32_t flags) {
-    return kernel.call(FUSE_RENAME2, 1, raw(fuse_rename2_in{d, flags, 0}) + name("s") + name("h")).error;
+    return kernel.call(FUSE_RENAME2, 1, raw(fuse_rename2_in{d, flags, 0}) + name("s") + name("h"))
+        .error;
   };
   EXPECT_EQ(rename2(RENAME_NOREPLACE), EEXIST);
   EXPECT_EQ(rename2(RENAME_WHITEOUT), EINVAL);
@@ -136,9 +142,11 @@ TEST(Attributes, setattr_with_nothing_to_set_kills_privileges) {
   fuse_setattr_in in{};
   in.valid = FATTR_MODE;
   in.mode = S_IFREG | 06755;
-  EXPECT_EQ(as<fuse_attr_out>(kernel.call(FUSE_SETATTR, file.node, raw(in))).attr.mode, S_IFREG | 06755u);
+  EXPECT_EQ(as<fuse_attr_out>(kernel.call(FUSE_SETATTR, file.node, raw(in))).attr.mode,
+            S_IFREG | 06755u);
   in.valid = FATTR_FH | FATTR_LOCKOWNER;
-  EXPECT_EQ(as<fuse_attr_out>(kernel.call(FUSE_SETATTR, file.node, raw(in))).attr.mode, S_IFREG | 0755u);
+  EXPECT_EQ(as<fuse_attr_out>(kernel.call(FUSE_SETATTR, file.node, raw(in))).attr.mode,
+            S_IFREG | 0755u);
   in.valid = FATTR_SIZE | FATTR_FH | FATTR_KILL_SUIDGID;
   in.fh = file.handle;
   in.size = 100;
@@ -184,11 +192,13 @@ TEST(Attributes, inode_flags_by_both_ioctls) {
   EXPECT_EQ(ioctl(FS_IOC_SETFLAGS, raw(uint32_t{FS_IMMUTABLE_FL | FS_APPEND_FL}), 0).error, 0);
   EXPECT_EQ(kernel.client.lookup({}, 1, "f").value().flags,
             format::kFlagImmutable | format::kFlagAppendOnly);
-  EXPECT_EQ(kernel.transport.take_notifications().size(), 1u);  // ctime changed behind the kernel's back
+  EXPECT_EQ(kernel.transport.take_notifications().size(),
+            1u);  // ctime changed behind the kernel's back
   EXPECT_EQ(as<uint32_t>(ioctl(FS_IOC_GETFLAGS, "", 4), sizeof(fuse_ioctl_out)),
             uint32_t{FS_IMMUTABLE_FL | FS_APPEND_FL});
-  EXPECT_EQ(as<fsxattr>(ioctl(FS_IOC_FSGETXATTR, "", sizeof(fsxattr)), sizeof(fuse_ioctl_out)).fsx_xflags,
-            uint32_t{FS_XFLAG_IMMUTABLE | FS_XFLAG_APPEND});
+  EXPECT_EQ(
+      as<fsxattr>(ioctl(FS_IOC_FSGETXATTR, "", sizeof(fsxattr)), sizeof(fuse_ioctl_out)).fsx_xflags,
+      uint32_t{FS_XFLAG_IMMUTABLE | FS_XFLAG_APPEND});
   fsxattr extended{};
   extended.fsx_xflags = FS_XFLAG_NODUMP;
   EXPECT_EQ(ioctl(FS_IOC_FSSETXATTR, raw(extended), 0).error, 0);
@@ -261,8 +271,8 @@ TEST(Directories, seekdir_behind_removed_names_loses_nobody_and_two_handles_agre
   kernel.call(FUSE_RELEASEDIR, d, raw(fuse_release_in{}));
   EXPECT_EQ(kernel.readdir_raw(d, before[200].cookie, 4096, false).error, ESTALE);
   kernel.list(d);
-  const std::string both = raw(fuse_batch_forget_in{2, 0}) + raw(fuse_forget_one{77, 1}) +
-                           raw(fuse_forget_one{d, 1});
+  const std::string both =
+      raw(fuse_batch_forget_in{2, 0}) + raw(fuse_forget_one{77, 1}) + raw(fuse_forget_one{d, 1});
   kernel.tell(FUSE_BATCH_FORGET, 0, both);
   kernel.tell(FUSE_BATCH_FORGET, 0, raw(fuse_batch_forget_in{1 << 30, 0}));
 }

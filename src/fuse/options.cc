@@ -42,8 +42,21 @@ constexpr FlagWord kFlagWords[] = {
 
 // Words of fstab that speak to mount(8) and systemd, or say what is so anyway.
 constexpr std::string_view kIgnoredWords[] = {
-    "defaults", "auto", "noauto", "_netdev", "nofail", "user", "nouser", "users",
-    "owner", "noowner", "group", "nogroup", "default_permissions", "loud", "silent",
+    "defaults",
+    "auto",
+    "noauto",
+    "_netdev",
+    "nofail",
+    "user",
+    "nouser",
+    "users",
+    "owner",
+    "noowner",
+    "group",
+    "nogroup",
+    "default_permissions",
+    "loud",
+    "silent",
 };
 
 bool starts_with(std::string_view text, std::string_view prefix) {
@@ -90,7 +103,8 @@ Result<bool> parse_setting(std::string_view word, std::string_view name, std::st
   } else if (name == "blksize") {
     TRY_ASSIGN(const double bytes, number(word, value, 4096, 4 << 20));
     const auto whole = static_cast<uint32_t>(bytes);
-    if ((whole & (whole - 1)) != 0) return error(EINVAL, "mount option {}: not a power of two", word);
+    if ((whole & (whole - 1)) != 0)
+      return error(EINVAL, "mount option {}: not a power of two", word);
     session.block_bytes = whole;
   } else {
     return false;
@@ -107,7 +121,8 @@ Status parse_word(std::string_view word, ParsedOptions& parsed) {
   for (const std::string_view ignored : kIgnoredWords) {
     if (word == ignored) return {};
   }
-  if (starts_with(word, "x-") || starts_with(word, "X-") || starts_with(word, "comment=")) return {};
+  if (starts_with(word, "x-") || starts_with(word, "X-") || starts_with(word, "comment="))
+    return {};
   if (word == "allow_other") {
     parsed.mount.allow_other = true;
     return {};

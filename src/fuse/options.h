@@ -11,9 +11,9 @@
 namespace shoal::fuse {
 
 struct MountOptions {
-  std::string source = "shoal";   // first column of /proc/mounts: the volume's name
-  unsigned long flags = 0;        // MS_* // NOLINT(google-runtime-int): the type of mount(2)
-  bool allow_other = true;        // by root only; for others fuse.conf must say user_allow_other
+  std::string source = "shoal";  // first column of /proc/mounts: the volume's name
+  unsigned long flags = 0;       // MS_* // NOLINT(google-runtime-int): the type of mount(2)
+  bool allow_other = true;       // by root only; for others fuse.conf must say user_allow_other
   std::vector<std::string> kernel_options;  // further words for the kernel's option string
   bool read_only() const;
 };
@@ -21,14 +21,15 @@ struct MountOptions {
 struct ParsedOptions {
   MountOptions mount;
   SessionOptions session;
-  std::vector<std::string> other;  // "name" or "name=value" that are not FUSE's: the caller knows or refuses them
+  std::vector<std::string>
+      other;  // "name" or "name=value" that are not FUSE's: the caller knows or refuses them
 };
 
 // Adds what `text` says to `parsed`; later words win. EINVAL names the word that is wrong.
-// Understood: mount(8)'s generic words (ro rw suid nosuid dev nodev exec noexec sync dirsync atime noatime relatime …,
-// and those only for mount(8) itself: auto, _netdev, nofail, x-…), allow_other, default_permissions, fsname=, subtype=,
-// attr_timeout= entry_timeout= negative_timeout= (seconds), max_background=, threads=, blksize=,
-// no_FEATURE for every feature of INIT.
+// Understood: mount(8)'s generic words (ro rw suid nosuid dev nodev exec noexec sync dirsync atime
+// noatime relatime …, and those only for mount(8) itself: auto, _netdev, nofail, x-…), allow_other,
+// default_permissions, fsname=, subtype=, attr_timeout= entry_timeout= negative_timeout= (seconds),
+// max_background=, threads=, blksize=, no_FEATURE for every feature of INIT.
 Status parse_options(std::string_view text, ParsedOptions& parsed);
 
 }  // namespace shoal::fuse

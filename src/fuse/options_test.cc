@@ -34,12 +34,13 @@ TEST(Options, flags_of_mount_8_and_ours_are_told_apart) {
 
 TEST(Options, a_value_that_makes_no_sense_names_its_word) {
   for (const char* word : {"attr_timeout=x", "attr_timeout=", "attr_timeout=-1", "threads=1",
-                           "threads=65", "blksize=5000", "max_background=0", "fsname=",
-                           "entry_timeout=nan", "entry_timeout=1e300"}) {
+                           "threads=65", "blksize=5000", "max_background=0",
+                           "fsname=", "entry_timeout=nan", "entry_timeout=1e300"}) {
     ParsedOptions parsed;
     const Status status = parse_options(word, parsed);
     ASSERT_EQ(status.code(), EINVAL) << word;
-    EXPECT_NE(status.error().text().find(std::string(word).substr(0, 6)), std::string::npos) << word;
+    EXPECT_NE(status.error().text().find(std::string(word).substr(0, 6)), std::string::npos)
+        << word;
   }
 }
 

@@ -1,5 +1,6 @@
-// Reply: answers one request, exactly once. A value of a few words: it may be copied to be answered later on another
-// thread (blocking locks); its buffer is the serving thread's and ends with the call.
+// Reply: answers one request, exactly once. A value of a few words: it may be copied to be answered
+// later on another thread (blocking locks); its buffer is the serving thread's and ends with the
+// call.
 #pragma once
 
 #include <array>
@@ -19,12 +20,13 @@ class Reply {
   // Where a large payload may be put before ok(buffer().first(n)): no copy is made.
   MutableBytes buffer() const { return buffer_; }
 
-  // All return 0 or ENOENT when the kernel had given the request up, so that the handler can undo an open.
+  // All return 0 or ENOENT when the kernel had given the request up, so that the handler can undo
+  // an open.
   int ok() const { return send(0, {}, {}); }
   int ok(ByteView payload) const { return send(0, payload, {}); }
   template <typename T>
-    requires std::is_trivially_copyable_v<T> && (!std::is_convertible_v<T, ByteView>)
-  int ok(const T& payload) const {
+  requires std::is_trivially_copyable_v<T> &&
+      (!std::is_convertible_v<T, ByteView>)int ok(const T& payload) const {
     return send(0, bytes_of(payload), {});
   }
   template <typename T>

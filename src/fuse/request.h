@@ -1,5 +1,6 @@
-// A request as it came from the kernel, as typed views into the bytes read. Nothing is copied but fixed-size structs,
-// and nothing is believed: lengths, terminators and extensions are checked, because the fuzzer is a kernel too.
+// A request as it came from the kernel, as typed views into the bytes read. Nothing is copied but
+// fixed-size structs, and nothing is believed: lengths, terminators and extensions are checked,
+// because the fuzzer is a kernel too.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +23,19 @@ struct Request {
   uint32_t uid = 0;
   uint32_t gid = 0;
   uint32_t pid = 0;
-  ByteView arguments;   // behind the header, without the extensions; valid as long as the buffer
+  ByteView arguments;  // behind the header, without the extensions; valid as long as the buffer
   ByteView extensions;
 };
 
 // EINVAL when `bytes` is not one whole request.
 Result<Request> decode_request(ByteView bytes);
 
-// The caller's supplementary groups that the kernel attached (CREATE_SUPP_GROUP: at most the parent directory's).
-// EINVAL when an extension is malformed; unknown extensions are skipped.
+// The caller's supplementary groups that the kernel attached (CREATE_SUPP_GROUP: at most the parent
+// directory's). EINVAL when an extension is malformed; unknown extensions are skipped.
 Result<std::vector<uint32_t>> supplementary_groups(const Request& request);
 
-// Reads arguments front to back. Once anything was missing ok() is false and everything reads as zero or empty, so
-// that handlers read all first and check once.
+// Reads arguments front to back. Once anything was missing ok() is false and everything reads as
+// zero or empty, so that handlers read all first and check once.
 class Arguments {
  public:
   explicit Arguments(ByteView bytes) : rest_(bytes) {}
@@ -47,7 +48,8 @@ class Arguments {
     if (ok_) std::memcpy(&value, bytes.data(), sizeof(T));
     return value;
   }
-  // The first `bytes_min` bytes must be there, the rest of T may be missing and is zero: structs that grew.
+  // The first `bytes_min` bytes must be there, the rest of T may be missing and is zero: structs
+  // that grew.
   template <typename T>
   T fixed_at_least(size_t bytes_min) {
     static_assert(std::is_trivially_copyable_v<T>);

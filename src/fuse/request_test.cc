@@ -46,8 +46,8 @@ Result<std::vector<uint32_t>> groups(const std::string& extensions) {
 
 TEST(Request, supplementary_groups_are_read_and_other_extensions_skipped) {
   const std::string other = raw(fuse_ext_header{12, 77}) + "what" + std::string(4, '\0');
-  const std::string ours =
-      raw(fuse_ext_header{20, kExtGroups}) + raw(uint32_t{2}) + raw(uint32_t{10}) + raw(uint32_t{20});
+  const std::string ours = raw(fuse_ext_header{20, kExtGroups}) + raw(uint32_t{2}) +
+                           raw(uint32_t{10}) + raw(uint32_t{20});
   EXPECT_EQ(groups(other + ours + std::string(4, '\0')).value(), (std::vector<uint32_t>{10, 20}));
   EXPECT_EQ(groups("").value(), std::vector<uint32_t>());
 }

@@ -14,7 +14,8 @@
 namespace shoal::fuse {
 namespace {
 
-// A thread has one buffer. Requests that may get a large reply are short, so theirs is laid behind this.
+// A thread has one buffer. Requests that may get a large reply are short, so theirs is laid behind
+// this.
 constexpr size_t kShortRequestBytes = 4096;
 constexpr size_t kPageBytes = 4096;
 
@@ -76,7 +77,7 @@ class SessionImpl final : public Session {
   client::Client& client_;
   const SessionOptions options_;
   Notifier notifier_;
-  std::optional<Ops> ops_;                 // made by INIT, before anything else comes
+  std::optional<Ops> ops_;  // made by INIT, before anything else comes
   std::atomic<const Ops*> ops_ready_{nullptr};
   std::atomic<uint64_t> features_{0};
   std::array<std::atomic<uint64_t>, kOpcodes> counts_{};

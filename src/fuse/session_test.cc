@@ -37,7 +37,8 @@ TEST(Session, init_without_the_extended_flags_ignores_their_half) {
 }
 
 TEST(Session, an_old_kernel_gets_only_what_it_knows) {
-  FakeKernel kernel({}, FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_POSIX_ACL, 27);
+  FakeKernel kernel({}, FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA | FUSE_POSIX_ACL,
+                    27);
   // Without DONT_MASK the kernel applies the umask, which default ACLs must override: no ACLs.
   EXPECT_EQ(kernel.session->features(),
             uint64_t{FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_AUTO_INVAL_DATA});
@@ -48,8 +49,7 @@ TEST(Session, every_feature_can_be_switched_off) {
   SessionOptions options;
   options.disabled_features = FUSE_DO_READDIRPLUS | FUSE_EXPLICIT_INVAL_DATA;
   FakeKernel kernel(options);
-  const uint64_t off =
-      FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_EXPLICIT_INVAL_DATA;
+  const uint64_t off = FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_EXPLICIT_INVAL_DATA;
   EXPECT_EQ(kernel.session->features() & off, 0u);
   EXPECT_NE(kernel.session->features() & FUSE_AUTO_INVAL_DATA, 0u);
 }

@@ -8,12 +8,14 @@
 namespace shoal::fuse {
 namespace {
 
-// One thread's memory. Mapped, so that what was never touched costs nothing and a parked thread can give it back.
+// One thread's memory. Mapped, so that what was never touched costs nothing and a parked thread can
+// give it back.
 class Buffer {
  public:
   explicit Buffer(size_t size)
-      : size_(size), memory_(::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+      : size_(size),
+        memory_(::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
     CHECK(memory_ != MAP_FAILED);
   }
   ~Buffer() { ::munmap(memory_, size_); }
@@ -53,7 +55,8 @@ void WorkerPool::spawn() {
 }
 
 void WorkerPool::ensure_reader() {
-  // A reader that has its request already but has not said so yet will ensure its own successor before it blocks.
+  // A reader that has its request already but has not said so yet will ensure its own successor
+  // before it blocks.
   if (waiting_.load(std::memory_order_acquire) > 0) return;
   MutexLock lock(mutex_);
   if (stopping_ || starting_ > 0 || waiting_.load(std::memory_order_acquire) > 0) return;

@@ -1,4 +1,5 @@
-// The rules that a kernel with default_permissions has applied before it asks; every other caller meets them here.
+// The rules that a kernel with default_permissions has applied before it asks; every other caller
+// meets them here.
 #include "meta/owner_impl.h"
 
 namespace shoal::meta {

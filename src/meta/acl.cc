@@ -28,11 +28,13 @@ int rank(uint16_t tag) {
   }
 }
 
-bool named(const AclEntry& entry) { return entry.tag == AclEntry::kUser || entry.tag == AclEntry::kGroup; }
+bool named(const AclEntry& entry) {
+  return entry.tag == AclEntry::kUser || entry.tag == AclEntry::kGroup;
+}
 
 size_t count(const Acl& acl, uint16_t tag) {
-  return static_cast<size_t>(
-      std::count_if(acl.entries.begin(), acl.entries.end(), [tag](const AclEntry& e) { return e.tag == tag; }));
+  return static_cast<size_t>(std::count_if(acl.entries.begin(), acl.entries.end(),
+                                           [tag](const AclEntry& e) { return e.tag == tag; }));
 }
 
 AclEntry* find(Acl& acl, uint16_t tag) {
@@ -58,10 +60,12 @@ Status check(const Acl& acl) {
     any_named = any_named || named(entry);
     if (i == 0) continue;
     const AclEntry& before = acl.entries[i - 1];
-    if (before.tag == entry.tag && before.id == entry.id) return error(EINVAL, "two ACL entries for the id {}", entry.id);
+    if (before.tag == entry.tag && before.id == entry.id)
+      return error(EINVAL, "two ACL entries for the id {}", entry.id);
   }
   for (const uint16_t tag : {AclEntry::kUserObj, AclEntry::kGroupObj, AclEntry::kOther}) {
-    if (count(acl, tag) != 1) return error(EINVAL, "ACL with {} entries of tag {:#x}", count(acl, tag), tag);
+    if (count(acl, tag) != 1)
+      return error(EINVAL, "ACL with {} entries of tag {:#x}", count(acl, tag), tag);
   }
   const size_t masks = count(acl, AclEntry::kMask);
   if (masks > 1 || (any_named && masks == 0)) return error(EINVAL, "ACL with {} masks", masks);
@@ -114,7 +118,8 @@ std::optional<uint32_t> equivalent_mode(const Acl& acl) {
 
 uint32_t shown_mode(const Acl& acl) {
   const AclEntry* mask = find(acl, AclEntry::kMask);
-  const uint32_t group = mask != nullptr ? mask->permissions : permissions_of(acl, AclEntry::kGroupObj);
+  const uint32_t group =
+      mask != nullptr ? mask->permissions : permissions_of(acl, AclEntry::kGroupObj);
   return static_cast<uint32_t>(permissions_of(acl, AclEntry::kUserObj)) << 6 | group << 3 |
          permissions_of(acl, AclEntry::kOther);
 }
@@ -145,12 +150,14 @@ bool AclSubject::in_group(uint32_t wanted) const {
   return gid == wanted || std::find(groups.begin(), groups.end(), wanted) != groups.end();
 }
 
-bool acl_permits(const Acl& acl, const AclSubject& subject, uint32_t owner, uint32_t group, unsigned want) {
+bool acl_permits(const Acl& acl, const AclSubject& subject, uint32_t owner, uint32_t group,
+                 unsigned want) {
   const AclEntry* mask = find(acl, AclEntry::kMask);
   const unsigned masked = mask != nullptr ? mask->permissions : 7u;
   if (subject.uid == owner) return (permissions_of(acl, AclEntry::kUserObj) & want) == want;
   for (const AclEntry& entry : acl.entries) {
-    if (entry.tag == AclEntry::kUser && entry.id == subject.uid) return (entry.permissions & masked & want) == want;
+    if (entry.tag == AclEntry::kUser && entry.id == subject.uid)
+      return (entry.permissions & masked & want) == want;
   }
   bool in_a_group = false;
   for (const AclEntry& entry : acl.entries) {
@@ -164,7 +171,8 @@ bool acl_permits(const Acl& acl, const AclSubject& subject, uint32_t owner, uint
   return (permissions_of(acl, AclEntry::kOther) & want) == want;
 }
 
-bool mode_permits(uint32_t mode, const AclSubject& subject, uint32_t owner, uint32_t group, unsigned want) {
+bool mode_permits(uint32_t mode, const AclSubject& subject, uint32_t owner, uint32_t group,
+                  unsigned want) {
   unsigned granted = mode & 7;
   if (subject.uid == owner) {
     granted = mode >> 6 & 7;

@@ -1,5 +1,6 @@
-// ACLs of inodes: bodies are `A id` records that inodes with the same ACL share. The id is a hash of the body, so that
-// the same body finds its record again without an index; a record of another body under that id moves on to the next.
+// ACLs of inodes: bodies are `A id` records that inodes with the same ACL share. The id is a hash
+// of the body, so that the same body finds its record again without an index; a record of another
+// body under that id moves on to the next.
 #include "base/crc32c.h"
 #include "format/keys.h"
 #include "meta/owner_impl.h"
@@ -71,7 +72,8 @@ Result<uint64_t> Owner::keep_acl(Change& change, const Acl& acl) {
   return error(EIO, "no free ACL id after {} tries", kProbesMax);
 }
 
-Status Owner::inherit_mode(Change& change, const Caller& who, const format::Inode& parent, format::Inode& child) {
+Status Owner::inherit_mode(Change& change, const Caller& who, const format::Inode& parent,
+                           format::Inode& child) {
   if (parent.acl_default == 0) {
     child.mode &= ~(who.umask & 0777);
     return {};
@@ -90,8 +92,8 @@ Status Owner::chmod_acl(Change& change, format::Inode& inode) {
   return {};
 }
 
-Status Owner::set_acl(Change& change, const Caller& who, format::Inode& inode, std::string_view name,
-                      std::string_view value, bool kill_sgid) {
+Status Owner::set_acl(Change& change, const Caller& who, format::Inode& inode,
+                      std::string_view name, std::string_view value, bool kill_sgid) {
   if (!may_override(who) && who.uid != inode.uid) return Error(EPERM);
   if (inode.is_symlink()) return Error(EOPNOTSUPP);
   TRY_ASSIGN(const Acl acl, decode_acl(value));

@@ -5,14 +5,17 @@
 namespace shoal::meta {
 namespace {
 
-Acl acl_of(std::vector<AclEntry> entries) { return decode_acl(encode_acl(Acl{std::move(entries)})).value(); }
+Acl acl_of(std::vector<AclEntry> entries) {
+  return decode_acl(encode_acl(Acl{std::move(entries)})).value();
+}
 
 const AclEntry kUser{AclEntry::kUserObj, 7, ~0u};
 const AclEntry kGroup{AclEntry::kGroupObj, 5, ~0u};
 const AclEntry kOther{AclEntry::kOther, 4, ~0u};
 
 TEST(Acl, xattr_form_round_trips_and_is_put_in_order) {
-  const Acl acl = acl_of({kOther, {AclEntry::kUser, 6, 1001}, kUser, {AclEntry::kMask, 7, ~0u}, kGroup});
+  const Acl acl =
+      acl_of({kOther, {AclEntry::kUser, 6, 1001}, kUser, {AclEntry::kMask, 7, ~0u}, kGroup});
   EXPECT_EQ(acl.entries.front(), kUser);
   EXPECT_EQ(acl.entries.back(), kOther);
   EXPECT_EQ(decode_acl(encode_acl(acl)).value(), acl);
@@ -22,11 +25,18 @@ TEST(Acl, xattr_form_round_trips_and_is_put_in_order) {
 }
 
 TEST(Acl, invalid_ones_are_refused) {
-  auto code = [](std::vector<AclEntry> entries) { return decode_acl(encode_acl(Acl{std::move(entries)})).code(); };
-  EXPECT_EQ(code({kUser, kGroup}), EINVAL);                                         // no other
+  auto code = [](std::vector<AclEntry> entries) {
+    return decode_acl(encode_acl(Acl{std::move(entries)})).code();
+  };
+  EXPECT_EQ(code({kUser, kGroup}), EINVAL);  // no other
   EXPECT_EQ(code({kUser, kUser, kGroup, kOther}), EINVAL);
-  EXPECT_EQ(code({kUser, {AclEntry::kUser, 7, 5}, kGroup, kOther}), EINVAL);        // named without mask
-  EXPECT_EQ(code({kUser, {AclEntry::kUser, 7, 5}, {AclEntry::kUser, 6, 5}, kGroup, {AclEntry::kMask, 7, ~0u}, kOther}),
+  EXPECT_EQ(code({kUser, {AclEntry::kUser, 7, 5}, kGroup, kOther}), EINVAL);  // named without mask
+  EXPECT_EQ(code({kUser,
+                  {AclEntry::kUser, 7, 5},
+                  {AclEntry::kUser, 6, 5},
+                  kGroup,
+                  {AclEntry::kMask, 7, ~0u},
+                  kOther}),
             EINVAL);
   EXPECT_EQ(code({kUser, kGroup, {0x40, 7, ~0u}, kOther}), EINVAL);
   EXPECT_EQ(code({{AclEntry::kUserObj, 9, ~0u}, kGroup, kOther}), EINVAL);
@@ -38,13 +48,15 @@ TEST(Acl, invalid_ones_are_refused) {
 TEST(Acl, chmod_sets_the_mask_where_there_is_one_else_the_group) {
   const Acl plain = after_chmod(acl_of({kUser, kGroup, kOther}), 0640);
   EXPECT_EQ(shown_mode(plain), 0640u);
-  const Acl masked = after_chmod(acl_of({kUser, {AclEntry::kUser, 7, 5}, kGroup, {AclEntry::kMask, 7, ~0u}, kOther}), 0620);
+  const Acl masked = after_chmod(
+      acl_of({kUser, {AclEntry::kUser, 7, 5}, kGroup, {AclEntry::kMask, 7, ~0u}, kOther}), 0620);
   EXPECT_EQ(shown_mode(masked), 0620u);
   EXPECT_EQ(masked.entries[2].permissions, 5);  // the group entry itself is untouched
 }
 
 TEST(Acl, a_new_file_gets_the_default_acl_cut_down_by_its_mode_and_no_umask) {
-  const Acl defaults = acl_of({kUser, {AclEntry::kUser, 7, 5}, kGroup, {AclEntry::kMask, 7, ~0u}, kOther});
+  const Acl defaults =
+      acl_of({kUser, {AclEntry::kUser, 7, 5}, kGroup, {AclEntry::kMask, 7, ~0u}, kOther});
   for (uint32_t asked = 0; asked < 01000; ++asked) {
     uint32_t mode = 0100000 | asked;
     const Acl access = inherit_access(defaults, mode);
@@ -60,20 +72,24 @@ TEST(Acl, a_new_file_gets_the_default_acl_cut_down_by_its_mode_and_no_umask) {
 }
 
 TEST(Acl, checks_follow_the_order_owner_named_user_groups_other) {
-  const Acl acl = acl_of({{AclEntry::kUserObj, 4, ~0u}, {AclEntry::kUser, 7, 10}, {AclEntry::kGroupObj, 4, ~0u},
-                          {AclEntry::kGroup, 2, 30}, {AclEntry::kMask, 6, ~0u}, {AclEntry::kOther, 1, ~0u}});
+  const Acl acl = acl_of({{AclEntry::kUserObj, 4, ~0u},
+                          {AclEntry::kUser, 7, 10},
+                          {AclEntry::kGroupObj, 4, ~0u},
+                          {AclEntry::kGroup, 2, 30},
+                          {AclEntry::kMask, 6, ~0u},
+                          {AclEntry::kOther, 1, ~0u}});
   const uint32_t groups[] = {30};
   auto may = [&](uint32_t uid, uint32_t gid, std::span<const uint32_t> more, unsigned want) {
     return acl_permits(acl, {uid, gid, more}, 1, 20, want);
   };
   EXPECT_TRUE(may(1, 99, {}, 4));
-  EXPECT_FALSE(may(1, 99, {}, 2));        // the owner gets only the owner's entry
+  EXPECT_FALSE(may(1, 99, {}, 2));  // the owner gets only the owner's entry
   EXPECT_TRUE(may(10, 99, {}, 6));
-  EXPECT_FALSE(may(10, 99, {}, 1));       // cut by the mask
+  EXPECT_FALSE(may(10, 99, {}, 1));  // cut by the mask
   EXPECT_TRUE(may(11, 20, {}, 4));
-  EXPECT_FALSE(may(11, 20, {}, 1));       // in a group: other does not count
+  EXPECT_FALSE(may(11, 20, {}, 1));  // in a group: other does not count
   EXPECT_TRUE(may(11, 20, groups, 2));
-  EXPECT_FALSE(may(11, 20, groups, 6));   // no single entry grants both
+  EXPECT_FALSE(may(11, 20, groups, 6));  // no single entry grants both
   EXPECT_TRUE(may(11, 99, {}, 1));
   EXPECT_TRUE(mode_permits(0754, {1, 9, {}}, 1, 20, 7));
   EXPECT_FALSE(mode_permits(0754, {2, 20, {}}, 1, 20, 2));

@@ -1,4 +1,5 @@
-// Numbers that never recur: leased from `C` and synced before the first use; a lease is never resumed in the middle.
+// Numbers that never recur: leased from `C` and synced before the first use; a lease is never
+// resumed in the middle.
 #include <algorithm>
 
 #include "base/coding.h"

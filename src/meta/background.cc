@@ -1,4 +1,5 @@
-// Work behind the operations: on the executor that the owner was given, never after the owner is gone.
+// Work behind the operations: on the executor that the owner was given, never after the owner is
+// gone.
 #include "meta/owner_impl.h"
 
 namespace shoal::meta {

@@ -1,7 +1,8 @@
-// Change: one engine batch being put together, and what it does to the owner's memory once it is committed.
+// Change: one engine batch being put together, and what it does to the owner's memory once it is
+// committed.
 //
-// Folds what touches one key into one write (an engine refuses two). Everything is typed (insert, update@stamp,
-// erase@stamp) by what the owner's caches say; counters are merged.
+// Folds what touches one key into one write (an engine refuses two). Everything is typed (insert,
+// update@stamp, erase@stamp) by what the owner's caches say; counters are merged.
 //
 //   Change change = begin();
 //   Inode& dir = change.edit(parent, parent_ref);
@@ -30,7 +31,8 @@ struct CachedInode {
   format::Inode inode;
   Stamp stamp = 0;  // of the I record
 };
-// shared_ptr: readers keep the version they looked at while a writer puts the next one into the cache.
+// shared_ptr: readers keep the version they looked at while a writer puts the next one into the
+// cache.
 using InodeRef = std::shared_ptr<const CachedInode>;
 
 struct CachedEntry {
@@ -40,8 +42,15 @@ struct CachedEntry {
   bool exists() const { return ino != 0; }
 };
 
-// Slots of `U 0 slot`. All bytes and inodes that have an I record, trash included; and of those what is in the trash.
-enum UsageSlot : uint16_t { kUsedBytes = 0, kInodes = 1, kTrashBytes = 2, kTrashInodes = 3, kUsageSlots = 4 };
+// Slots of `U 0 slot`. All bytes and inodes that have an I record, trash included; and of those
+// what is in the trash.
+enum UsageSlot : uint16_t {
+  kUsedBytes = 0,
+  kInodes = 1,
+  kTrashBytes = 2,
+  kTrashInodes = 3,
+  kUsageSlots = 4
+};
 
 class Change {
  public:
@@ -53,8 +62,8 @@ class Change {
   Stamp stamp() const { return batch_.stamp(); }
 
   // --- inodes ---
-  // A copy to change, written by commit; the same object when called again. REQUIRES `ref` is the current version.
-  // References stay valid until commit.
+  // A copy to change, written by commit; the same object when called again. REQUIRES `ref` is the
+  // current version. References stay valid until commit.
   format::Inode& edit(Ino ino, const InodeRef& ref);
   // A new one.
   format::Inode& create(Ino ino);

@@ -77,10 +77,11 @@ Status Owner::commit_batch(const engine::Batch& batch) {
       break;
   }
   const std::string key = result.conflicts.empty() ? "" : result.conflicts.front();
-  poison(key == fence_key_
-             ? std::string("another process has opened the volume")
-             : fmt::format("key {} is not what this owner wrote: a second owner, or a fault of ours",
-                           to_hex(as_bytes(key))));
+  poison(
+      key == fence_key_
+          ? std::string("another process has opened the volume")
+          : fmt::format("key {} is not what this owner wrote: a second owner, or a fault of ours",
+                        to_hex(as_bytes(key))));
   return poisoned_error();
 }
 

@@ -57,7 +57,11 @@ TEST(CommitData, another_store_continues_only_from_the_version_it_saw) {
   DataRecord theirs = v.data(f, 0, 10, s, 50);
   theirs.header.previous_sequence = 0;
   theirs.header.sequence = 1;
-  const DataRecord late = [&] { auto r = theirs; r.header.sequence = 2; return r; }();
+  const DataRecord late = [&] {
+    auto r = theirs;
+    r.header.sequence = 2;
+    return r;
+  }();
   EXPECT_EQ(v.m().commit_data(v.request, v.store + 1, {theirs})->outcomes[0].kind, Kind::kApplied);
   EXPECT_EQ(v.m().commit_data(v.request, v.store + 2, {late})->outcomes[0].kind, Kind::kConflict);
 }

@@ -1,7 +1,8 @@
 // ExtentMap: the extents of (a part of) one file, and what data operations do to them. Pure.
 //
-// Overlaps are resolved here, when data is committed, so that what is stored never overlaps and readers need not think.
-// Neighbours that continue each other in one slice are merged. A file position without an extent is a hole.
+// Overlaps are resolved here, when data is committed, so that what is stored never overlaps and
+// readers need not think. Neighbours that continue each other in one slice are merged. A file
+// position without an extent is a hole.
 #pragma once
 
 #include <cstdint>

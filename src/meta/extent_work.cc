@@ -69,7 +69,8 @@ Status ExtentWork::load(uint64_t from, uint64_t to) {
   if (!in_records_ || (from >= loaded_from_ && to <= loaded_to_)) return {};
   TRY_ASSIGN(const auto found, load_extents(engine_, ino_, from, to, SIZE_MAX / 2));
   for (const StampedExtent& stamped : found) {
-    // What was loaded before may have been edited since; what was not lies outside of every edited range.
+    // What was loaded before may have been edited since; what was not lies outside of every edited
+    // range.
     if (base_.emplace(stamped.extent.offset, stamped).second) map_.add(stamped.extent);
   }
   loaded_from_ = from;
@@ -78,7 +79,8 @@ Status ExtentWork::load(uint64_t from, uint64_t to) {
   return {};
 }
 
-// Are so few extents left that the inode can hold them? Loads the ones that were not looked at if so.
+// Are so few extents left that the inode can hold them? Loads the ones that were not looked at if
+// so.
 Result<bool> ExtentWork::fits_inline() {
   if (map_.size() > kExtentsInline) return false;
   if (!in_records_) return true;
@@ -145,8 +147,7 @@ Status ExtentWork::finish(Change& change, format::Inode& inode) {
     change.batch().erase(format::extent_key(ino_, offset), before.stamp);
   }
   inode.extents = map_.list();
-  inode.content =
-      inode.extents.empty() ? format::Content::kNone : format::Content::kInlineExtents;
+  inode.content = inode.extents.empty() ? format::Content::kNone : format::Content::kInlineExtents;
   return {};
 }
 

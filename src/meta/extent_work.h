@@ -1,5 +1,6 @@
-// ExtentWork: changes to one inode's extents within one Change: loads what is touched, edits it as an ExtentMap, and
-// writes the difference: E records or extents in the inode, W, `allocated`, usage.
+// ExtentWork: changes to one inode's extents within one Change: loads what is touched, edits it as
+// an ExtentMap, and writes the difference: E records or extents in the inode, W, `allocated`,
+// usage.
 //
 // REQUIRES the inode's latch, exclusive, for its whole life.
 #pragma once

@@ -13,7 +13,8 @@ constexpr std::string_view kKnownLetters = "IDEXALBWROGSNHKQUTZYCFV";
 
 }  // namespace
 
-Status FsckState::each(std::string_view prefix, const std::function<Status(const engine::Item&)>& visit) {
+Status FsckState::each(std::string_view prefix,
+                       const std::function<Status(const engine::Item&)>& visit) {
   std::string begin(prefix);
   const std::string end = engine::prefix_end(prefix);
   for (;;) {
@@ -52,7 +53,8 @@ Status FsckState::repair() {
       batch.remove(one.key);
     }
     TRY_ASSIGN(const engine::CommitResult result, engine.commit(batch));
-    if (result.kind != engine::CommitResult::Kind::kCommitted) return error(EIO, "a repair was not committed");
+    if (result.kind != engine::CommitResult::Kind::kCommitted)
+      return error(EIO, "a repair was not committed");
     report.problems[one.problem].repaired = true;
   }
   return engine.sync();
@@ -72,8 +74,9 @@ Status fsck_usage(FsckState& state) {
     const std::string key = format::usage_key(0, slot);
     TRY_ASSIGN(const int64_t value, engine::read_counter(state.engine, state.token.get(), key));
     if (value == expected[slot]) continue;
-    state.repairable(fmt::format("usage of {} is {}, counted {}", kNames[slot], value, expected[slot]), key,
-                     engine::encode_counter(expected[slot]));
+    state.repairable(
+        fmt::format("usage of {} is {}, counted {}", kNames[slot], value, expected[slot]), key,
+        engine::encode_counter(expected[slot]));
   }
   // Letters that this version does not know, by hopping from one to the next.
   std::string begin;
@@ -82,7 +85,8 @@ Status fsck_usage(FsckState& state) {
     if (page.items.empty()) return {};
     const std::string letter = page.items.front().key.substr(0, 1);
     if (kKnownLetters.find(letter[0]) == std::string_view::npos) {
-      state.problem(fmt::format("keys that begin with {:#04x} are unknown", static_cast<unsigned char>(letter[0])));
+      state.problem(fmt::format("keys that begin with {:#04x} are unknown",
+                                static_cast<unsigned char>(letter[0])));
     }
     begin = engine::prefix_end(letter);
     if (begin.empty()) return {};

@@ -29,10 +29,12 @@ void fsck_extent(FsckState& state, Ino ino, InodeSummary& inode, const format::E
     state.problem(fmt::format("inode {}: extents overlap at {}", ino, extent.offset));
   }
   if (extent.end() > inode.size && !inode.range_reclaim && !inode.reclaim) {
-    state.problem(fmt::format("inode {}: an extent ends at {}, the file at {}", ino, extent.end(), inode.size));
+    state.problem(fmt::format("inode {}: an extent ends at {}, the file at {}", ino, extent.end(),
+                              inode.size));
   }
   if (extent.length == 0 || extent.first + extent.length > extent.target.length) {
-    state.problem(fmt::format("inode {}: the extent at {} is outside its slice", ino, extent.offset));
+    state.problem(
+        fmt::format("inode {}: the extent at {} is outside its slice", ino, extent.offset));
   }
   inode.extents_end = std::max(inode.extents_end, extent.end());
   if (extent.target.kind == format::Target::Kind::kSegment) {
@@ -76,7 +78,8 @@ Status fsck_inodes(FsckState& state) {
   }));
   std::erase_if(state.inodes, [&state](const auto& item) {
     if (item.second.mode != 0) return false;
-    state.problem(fmt::format("a range of inode {} waits to be freed, but it does not exist", item.first));
+    state.problem(
+        fmt::format("a range of inode {} waits to be freed, but it does not exist", item.first));
     return true;
   });
   return {};
@@ -86,14 +89,16 @@ Status fsck_waiting(FsckState& state) {
   TRY(state.each("O", [&state](const engine::Item& item) -> Status {
     const auto key = format::parse_open_unlinked_key(item.key);
     if (!key.ok()) return state.problem(unreadable("open-unlinked record", item)), Status();
-    if (InodeSummary* inode = owner_of(state, "open-unlinked record", key->second)) inode->open_unlinked = true;
+    if (InodeSummary* inode = owner_of(state, "open-unlinked record", key->second))
+      inode->open_unlinked = true;
     ++state.report.reclaimable;
     return {};
   }));
   TRY(state.each("G", [&state](const engine::Item& item) -> Status {
     const auto key = format::parse_reclaim_key(item.key);
     const Result<format::ReclaimRecord> record = format::decode_reclaim(item.value);
-    if (!key.ok() || !record.ok()) return state.problem(unreadable("reclaim record", item)), Status();
+    if (!key.ok() || !record.ok())
+      return state.problem(unreadable("reclaim record", item)), Status();
     if (record->range) return {};
     if (InodeSummary* inode = owner_of(state, "reclaim record", key->second)) inode->reclaim = true;
     ++state.report.reclaimable;
@@ -136,8 +141,8 @@ Status check_extent_records(FsckState& state) {
     }
     inode->extent_records_seen = true;
     if (inode->content != format::Content::kExtents) {
-      state.problem(fmt::format("inode {} has extent records, its record says content {}", key->first,
-                                static_cast<int>(inode->content)));
+      state.problem(fmt::format("inode {} has extent records, its record says content {}",
+                                key->first, static_cast<int>(inode->content)));
     }
     fsck_extent(state, key->first, *inode, *extent);
     return {};
@@ -159,17 +164,21 @@ Status check_attributes(FsckState& state) {
   }));
   for (const auto& [ino, inode] : state.inodes) {
     if (inode.allocated != inode.allocated_seen) {
-      state.problem(fmt::format("inode {} says {} bytes allocated, counted {}", ino, inode.allocated, inode.allocated_seen));
+      state.problem(fmt::format("inode {} says {} bytes allocated, counted {}", ino,
+                                inode.allocated, inode.allocated_seen));
     }
-    if (inode.content == format::Content::kExtents && !inode.extent_records_seen && !inode.reclaim) {
+    if (inode.content == format::Content::kExtents && !inode.extent_records_seen &&
+        !inode.reclaim) {
       state.problem(fmt::format("inode {} says its extents are records, there are none", ino));
     }
     if (inode.big_xattrs != inode.big_xattrs_seen && !inode.reclaim) {
-      state.problem(fmt::format("inode {} says {} big xattrs, there are {}", ino, inode.big_xattrs ? "it has" : "no",
+      state.problem(fmt::format("inode {} says {} big xattrs, there are {}", ino,
+                                inode.big_xattrs ? "it has" : "no",
                                 inode.big_xattrs_seen ? "some" : "none"));
     }
     for (const uint64_t id : {inode.acl_access, inode.acl_default}) {
-      if (id != 0 && !acls.contains(id)) state.problem(fmt::format("inode {} names ACL {}, which does not exist", ino, id));
+      if (id != 0 && !acls.contains(id))
+        state.problem(fmt::format("inode {} names ACL {}, which does not exist", ino, id));
     }
   }
   return {};
@@ -179,7 +188,8 @@ Status check_segments(FsckState& state) {
   TRY(state.each("B", [&state](const engine::Item& item) -> Status {
     const Result<SegmentId> id = format::parse_segment_key(item.key);
     const Result<format::Segment> record = format::decode_segment(item.value);
-    if (!id.ok() || !record.ok()) return state.problem(unreadable("segment record", item)), Status();
+    if (!id.ok() || !record.ok())
+      return state.problem(unreadable("segment record", item)), Status();
     SegmentSummary& segment = state.segments[*id];
     segment.known = true;
     segment.record = *record;
@@ -195,15 +205,18 @@ Status check_segments(FsckState& state) {
   }));
   for (const auto& [id, segment] : state.segments) {
     if (segment.live != segment.live_seen) {
-      state.repairable(fmt::format("segment {} has {} live bytes by its count, {} by its extents", id.to_string(),
-                                   segment.live, segment.live_seen),
+      state.repairable(fmt::format("segment {} has {} live bytes by its count, {} by its extents",
+                                   id.to_string(), segment.live, segment.live_seen),
                        format::live_key(id), engine::encode_counter(segment.live_seen));
     }
     if (!segment.known && segment.live_seen > 0) {
-      state.problem(fmt::format("segment {} holds {} bytes of files and has no record", id.to_string(), segment.live_seen));
+      state.problem(fmt::format("segment {} holds {} bytes of files and has no record",
+                                id.to_string(), segment.live_seen));
     }
-    if (segment.known && segment.live_seen > 0 && segment.record.state == format::Segment::State::kDying) {
-      state.problem(fmt::format("segment {} is being deleted and holds {} bytes of files", id.to_string(), segment.live_seen));
+    if (segment.known && segment.live_seen > 0 &&
+        segment.record.state == format::Segment::State::kDying) {
+      state.problem(fmt::format("segment {} is being deleted and holds {} bytes of files",
+                                id.to_string(), segment.live_seen));
     }
   }
   return state.each("R", [&state](const engine::Item& item) -> Status {
@@ -211,9 +224,10 @@ Status check_segments(FsckState& state) {
     if (!reference.ok()) return state.problem(unreadable("back reference", item)), Status();
     const auto segment = state.segments.find(reference->segment);
     if (segment == state.segments.end() || !segment->second.known) {
-      state.repairable(fmt::format("a back reference of inode {} names segment {}, which does not exist", reference->ino,
-                                   reference->segment.to_string()),
-                       item.key, std::nullopt);
+      state.repairable(
+          fmt::format("a back reference of inode {} names segment {}, which does not exist",
+                      reference->ino, reference->segment.to_string()),
+          item.key, std::nullopt);
     }
     return {};
   });

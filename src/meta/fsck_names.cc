@@ -25,13 +25,14 @@ Status count_entry(FsckState& state, const engine::Item& item) {
   }
   const auto child = state.inodes.find(entry->ino);
   if (child == state.inodes.end()) {
-    state.problem(fmt::format("entry '{}' in {} names inode {}, which does not exist", name, parent, entry->ino));
+    state.problem(fmt::format("entry '{}' in {} names inode {}, which does not exist", name, parent,
+                              entry->ino));
     return {};
   }
   InodeSummary& inode = child->second;
   if ((inode.mode >> 12 & 15) != entry->type) {
-    state.problem(fmt::format("entry '{}' in {} has type {}, inode {} is {}", name, parent, entry->type, entry->ino,
-                              inode.mode >> 12 & 15));
+    state.problem(fmt::format("entry '{}' in {} has type {}, inode {} is {}", name, parent,
+                              entry->type, entry->ino, inode.mode >> 12 & 15));
   }
   if (inode.is_directory() && directory != state.inodes.end()) ++directory->second.subdirectories;
   ++inode.names;
@@ -56,23 +57,28 @@ void check_names_of(FsckState& state, Ino ino, const InodeSummary& inode) {
     if (inode.names > 1) state.problem(fmt::format("directory {} has {} names", ino, inode.names));
     const uint32_t expected = inode.names == 0 && ino != kRootIno ? 0 : 2 + inode.subdirectories;
     if (inode.nlink != expected) {
-      state.problem(fmt::format("directory {} has link count {}, counted {}", ino, inode.nlink, expected));
+      state.problem(
+          fmt::format("directory {} has link count {}, counted {}", ino, inode.nlink, expected));
     }
     if (inode.entries != inode.entries_seen) {
-      state.problem(fmt::format("directory {} says {} entries, counted {}", ino, inode.entries, inode.entries_seen));
+      state.problem(fmt::format("directory {} says {} entries, counted {}", ino, inode.entries,
+                                inode.entries_seen));
     }
   } else if (inode.nlink != inode.names) {
-    state.problem(fmt::format("inode {} has link count {}, counted {} names", ino, inode.nlink, inode.names));
+    state.problem(
+        fmt::format("inode {} has link count {}, counted {} names", ino, inode.nlink, inode.names));
   }
-  const bool parent_right = inode.names == 1 ? inode.parent == inode.named_in
+  const bool parent_right = inode.names == 1  ? inode.parent == inode.named_in
                             : inode.names > 1 ? state.names_in.contains({ino, inode.parent})
                                               : true;
   if (!parent_right) {
-    state.problem(fmt::format("inode {} says its parent is {}, it is named in {}", ino, inode.parent, inode.named_in));
+    state.problem(fmt::format("inode {} says its parent is {}, it is named in {}", ino,
+                              inode.parent, inode.named_in));
   }
 }
 
-// Walks up from each directory; what reaches the root (or a nameless directory) is marked so that no step is done twice.
+// Walks up from each directory; what reaches the root (or a nameless directory) is marked so that
+// no step is done twice.
 void check_tree(FsckState& state) {
   std::unordered_set<Ino> sound{kRootIno};
   for (const auto& [start, summary] : state.inodes) {
@@ -105,17 +111,19 @@ Status check_links(FsckState& state) {
     const auto counted = state.names_in.find(*key);
     const uint32_t expected = counted == state.names_in.end() ? 0 : counted->second;
     if (*names != expected) {
-      state.repairable(fmt::format("link record of inode {} in {} says {} names, counted {}", key->first, key->second,
-                                   *names, expected),
-                       item.key,
-                       expected == 0 ? std::nullopt : std::optional(format::encode_link_count(expected)));
+      state.repairable(
+          fmt::format("link record of inode {} in {} says {} names, counted {}", key->first,
+                      key->second, *names, expected),
+          item.key,
+          expected == 0 ? std::nullopt : std::optional(format::encode_link_count(expected)));
     }
     if (counted != state.names_in.end()) state.names_in.erase(counted);
     return {};
   }));
   for (const auto& [key, names] : state.names_in) {
-    state.repairable(fmt::format("inode {} has {} names in {} and no link record", key.first, names, key.second),
-                     format::link_key(key.first, key.second), format::encode_link_count(names));
+    state.repairable(
+        fmt::format("inode {} has {} names in {} and no link record", key.first, names, key.second),
+        format::link_key(key.first, key.second), format::encode_link_count(names));
   }
   return {};
 }

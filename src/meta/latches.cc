@@ -32,8 +32,8 @@ void Latches::take() {
   std::sort(held, held + count_, [](const Held& a, const Held& b) {
     return a.stripe != b.stripe ? a.stripe < b.stripe : a.exclusive > b.exclusive;
   });
-  Held* const end =
-      std::unique(held, held + count_, [](const Held& a, const Held& b) { return a.stripe == b.stripe; });
+  Held* const end = std::unique(held, held + count_,
+                                [](const Held& a, const Held& b) { return a.stripe == b.stripe; });
   count_ = static_cast<size_t>(end - held);
   for (size_t i = 0; i < count_; ++i) {
     SharedMutex& mutex = table_.stripe(held[i].stripe);

@@ -1,9 +1,10 @@
-// Latches: who may change an inode (or a segment's B record) right now. Held for one operation, commit included, so
-// that what the owner's caches say and what the engine holds change as one.
+// Latches: who may change an inode (or a segment's B record) right now. Held for one operation,
+// commit included, so that what the owner's caches say and what the engine holds change as one.
 //
-// An operation names all it needs at once; they are taken in one order, so two operations never wait for each other in
-// a circle. Striped: different keys share a stripe with probability 1/4096, which costs time, never correctness.
-// A thread holds at most one Latches of a table (a second one could deadlock with itself).
+// An operation names all it needs at once; they are taken in one order, so two operations never
+// wait for each other in a circle. Striped: different keys share a stripe with probability 1/4096,
+// which costs time, never correctness. A thread holds at most one Latches of a table (a second one
+// could deadlock with itself).
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// Names of an inode: how many there are in which directory (`L`), and what happens when the last one goes.
+// Names of an inode: how many there are in which directory (`L`), and what happens when the last
+// one goes.
 #include <map>
 
 #include "format/keys.h"
@@ -92,9 +93,8 @@ Status Owner::drop_inode(Change& change, Ino ino, const InodeRef& ref, const Las
   inode.nlink = 0;
   inode.ctime = time;
   inode.flags |= format::kFlagTrashed;
-  change.batch().insert(
-      format::trash_key(day_of(time), ino),
-      format::encode_trash({last.parent, std::string(last.name), time}));
+  change.batch().insert(format::trash_key(day_of(time), ino),
+                        format::encode_trash({last.parent, std::string(last.name), time}));
   change.usage(kTrashBytes, static_cast<int64_t>(inode.allocated));
   change.usage(kTrashInodes, 1);
   return {};

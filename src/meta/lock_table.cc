@@ -28,7 +28,8 @@ bool LockTable::in_the_way(const Held& held, const Owner& owner, const Lock& wan
   return held.lock.type == LockType::kWrite || wanted.type == LockType::kWrite;
 }
 
-const LockTable::Held* LockTable::conflict(const Inode& inode, const Owner& owner, const Lock& wanted) {
+const LockTable::Held* LockTable::conflict(const Inode& inode, const Owner& owner,
+                                           const Lock& wanted) {
   if (wanted.type == LockType::kUnlock) return nullptr;
   const std::vector<Held>& held = wanted.kind == LockKind::kFlock ? inode.flocks : inode.ranges;
   for (const Held& one : held) {
@@ -37,7 +38,8 @@ const LockTable::Held* LockTable::conflict(const Inode& inode, const Owner& owne
   return nullptr;
 }
 
-// The owner's locks inside the range give way to the new one; what sticks out stays; neighbours of one kind merge.
+// The owner's locks inside the range give way to the new one; what sticks out stays; neighbours of
+// one kind merge.
 void LockTable::apply_range(std::vector<Held>& ranges, const Owner& owner, const Lock& wanted) {
   std::vector<Held> next;
   next.reserve(ranges.size() + 2);
@@ -62,7 +64,8 @@ void LockTable::apply_range(std::vector<Held>& ranges, const Owner& owner, const
     }
   }
   if (wanted.type != LockType::kUnlock) next.push_back(fresh);
-  std::stable_sort(next.begin(), next.end(), [](const Held& a, const Held& b) { return a.lock.start < b.lock.start; });
+  std::stable_sort(next.begin(), next.end(),
+                   [](const Held& a, const Held& b) { return a.lock.start < b.lock.start; });
   ranges = std::move(next);
 }
 
@@ -73,13 +76,17 @@ void LockTable::apply(Inode& inode, const Owner& owner, const Lock& wanted) {
 }
 
 Status LockTable::try_grant(Inode& inode, const Owner& owner, const Lock& wanted) {
-  if (wanted.start > wanted.end) return error(EINVAL, "lock range {} … {} is empty", wanted.start, wanted.end);
+  if (wanted.start > wanted.end)
+    return error(EINVAL, "lock range {} … {} is empty", wanted.start, wanted.end);
   // Converting a flock gives up the old one first, even if the new one is then refused (flock(2)).
   if (wanted.kind == LockKind::kFlock) {
-    std::erase_if(inode.flocks, [&](const Held& held) { return held.owner == owner && held.lock.type != wanted.type; });
+    std::erase_if(inode.flocks, [&](const Held& held) {
+      return held.owner == owner && held.lock.type != wanted.type;
+    });
   }
   if (conflict(inode, owner, wanted) != nullptr) return Error(EAGAIN);
-  if (wanted.type != LockType::kUnlock && inode.ranges.size() + inode.flocks.size() >= kLocksPerInodeMax) {
+  if (wanted.type != LockType::kUnlock &&
+      inode.ranges.size() + inode.flocks.size() >= kLocksPerInodeMax) {
     return error(ENOLCK, "more than {} locks on one inode", kLocksPerInodeMax);
   }
   apply(inode, owner, wanted);
@@ -109,13 +116,15 @@ Status LockTable::set(SessionId session, Ino ino, const Lock& wanted) {
   return result;
 }
 
-// Follows "waits for": from the holders of what `asker` wants, over what those wait for, back to `asker`.
+// Follows "waits for": from the holders of what `asker` wants, over what those wait for, back to
+// `asker`.
 bool LockTable::would_deadlock(const Owner& asker, const Inode& inode, const Lock& wanted) {
   std::vector<Owner> todo;
   std::set<Owner> seen;
   auto add_holders = [&](const Inode& of, const Owner& owner, const Lock& what) {
     for (const Held& held : of.ranges) {
-      if (in_the_way(held, owner, what) && seen.insert(held.owner).second) todo.push_back(held.owner);
+      if (in_the_way(held, owner, what) && seen.insert(held.owner).second)
+        todo.push_back(held.owner);
     }
   };
   add_holders(inode, asker, wanted);
@@ -152,7 +161,8 @@ uint64_t LockTable::wait(SessionId session, Ino ino, const Lock& wanted, Done do
     } else if (wanted.kind == LockKind::kPosix && would_deadlock(owner, inode, wanted)) {
       ready.emplace_back(std::move(done), Error(EDEADLK));
     } else if (tickets_.size() >= kWaitersMax) {
-      ready.emplace_back(std::move(done), error(ENOLCK, "more than {} requests wait for locks", kWaitersMax));
+      ready.emplace_back(std::move(done),
+                         error(ENOLCK, "more than {} requests wait for locks", kWaitersMax));
     } else {
       ticket = next_ticket_++;
       inode.waiters.push_back({ticket, ino, owner, wanted, std::move(done)});
@@ -229,9 +239,12 @@ void LockTable::release_owner(SessionId session, Ino ino, uint64_t owner) {
   Ready ready;
   {
     MutexLock lock(mutex_);
-    drop(ino, [&](const Held& held) {
-      return held.owner == Owner{session, owner} && held.lock.kind == LockKind::kPosix;
-    }, ready);
+    drop(
+        ino,
+        [&](const Held& held) {
+          return held.owner == Owner{session, owner} && held.lock.kind == LockKind::kPosix;
+        },
+        ready);
   }
   run(ready);
 }
@@ -240,7 +253,12 @@ void LockTable::release_handle(SessionId session, Ino ino, uint64_t handle) {
   Ready ready;
   {
     MutexLock lock(mutex_);
-    drop(ino, [&](const Held& held) { return held.owner.session == session && held.lock.handle == handle; }, ready);
+    drop(
+        ino,
+        [&](const Held& held) {
+          return held.owner.session == session && held.lock.handle == handle;
+        },
+        ready);
   }
   run(ready);
 }
@@ -264,7 +282,8 @@ void LockTable::release_session(SessionId session) {
       }
     }
     for (const Ino ino : inos) {
-      drop(ino, [&](const Held& held) { return held.owner.session == session; }, ready);
+      drop(
+          ino, [&](const Held& held) { return held.owner.session == session; }, ready);
     }
   }
   run(ready);

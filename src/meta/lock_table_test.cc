@@ -8,7 +8,8 @@ namespace {
 constexpr Ino kFile = 10;
 constexpr uint64_t kEnd = ~uint64_t{0} >> 1;
 
-Lock lock(LockType type, uint64_t start, uint64_t end, uint64_t owner, LockKind kind = LockKind::kPosix, uint64_t handle = 0) {
+Lock lock(LockType type, uint64_t start, uint64_t end, uint64_t owner,
+          LockKind kind = LockKind::kPosix, uint64_t handle = 0) {
   return {kind, type, start, end, owner, handle == 0 ? owner : handle, 100};
 }
 Lock read(uint64_t s, uint64_t e, uint64_t o) { return lock(LockType::kRead, s, e, o); }
@@ -89,11 +90,12 @@ TEST_F(Locks, a_cycle_of_waits_is_edeadlk_for_the_one_who_closes_it) {
   ASSERT_TRUE(table.set(1, kFile, write(0, 0, 1)).ok());
   ASSERT_TRUE(table.set(1, kFile, write(1, 1, 2)).ok());
   ASSERT_TRUE(table.set(1, 11, write(0, 0, 3)).ok());
-  table.wait(1, kFile, write(1, 1, 1), hear());   // 1 waits for 2
-  table.wait(1, 11, write(0, 0, 2), hear());      // 2 waits for 3
+  table.wait(1, kFile, write(1, 1, 1), hear());  // 1 waits for 2
+  table.wait(1, 11, write(0, 0, 2), hear());     // 2 waits for 3
   EXPECT_EQ(heard, -1);
   int closing = -1;
-  EXPECT_EQ(table.wait(1, kFile, write(0, 0, 3), [&](Status s) { closing = s.code(); }), 0u);  // 3 waits for 1
+  EXPECT_EQ(table.wait(1, kFile, write(0, 0, 3), [&](Status s) { closing = s.code(); }),
+            0u);  // 3 waits for 1
   EXPECT_EQ(closing, EDEADLK);
   EXPECT_EQ(heard, -1);
   table.release_owner(1, 11, 3);
@@ -101,11 +103,14 @@ TEST_F(Locks, a_cycle_of_waits_is_edeadlk_for_the_one_who_closes_it) {
 }
 
 TEST_F(Locks, flock_and_record_locks_do_not_meet_and_conversion_gives_up_the_old_one) {
-  auto flock = [](LockType type, uint64_t owner) { return lock(type, 0, kEnd, owner, LockKind::kFlock); };
+  auto flock = [](LockType type, uint64_t owner) {
+    return lock(type, 0, kEnd, owner, LockKind::kFlock);
+  };
   ASSERT_TRUE(table.set(1, kFile, write(0, kEnd, 1)).ok());
   ASSERT_TRUE(table.set(1, kFile, flock(LockType::kRead, 5)).ok());
   ASSERT_TRUE(table.set(1, kFile, flock(LockType::kRead, 6)).ok());
-  EXPECT_EQ(table.set(1, kFile, flock(LockType::kWrite, 5)).code(), EAGAIN);  // and its read lock is gone
+  EXPECT_EQ(table.set(1, kFile, flock(LockType::kWrite, 5)).code(),
+            EAGAIN);  // and its read lock is gone
   EXPECT_EQ(table.set(1, kFile, flock(LockType::kWrite, 6)).code(), 0);
   table.release_owner(1, kFile, 6);  // close(2) of a descriptor does not drop a flock
   EXPECT_EQ(table.set(1, kFile, flock(LockType::kRead, 5)).code(), EAGAIN);

@@ -35,27 +35,33 @@ class Maintenance {
 
   // --- trash ---
   virtual Result<std::vector<TrashEntry>> trash_list(size_t limit) = 0;  // oldest first
-  // Puts it back under its old parent and name (EEXIST when taken, ENOENT when the parent is gone) or where told.
+  // Puts it back under its old parent and name (EEXIST when taken, ENOENT when the parent is gone)
+  // or where told.
   virtual Status trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> place) = 0;
   // Frees what was deleted `days` days ago or earlier (0: everything); returns how many inodes.
   virtual Result<uint64_t> trash_empty(uint32_t days) = 0;
 
-  // --- freeing of inodes: what `G` lists. Runs by itself on the Executor; this runs a pass now. ---
+  // --- freeing of inodes: what `G` lists. Runs by itself on the Executor; this runs a pass now.
+  // ---
   virtual Result<uint64_t> reclaim(size_t inodes_max) = 0;
 
   // --- segments ---
-  virtual Result<std::vector<SegmentInfo>> segments(const SegmentId& after, size_t limit) = 0;  // ascending by id
-  // Stored and complete with W = 0 → dying by compare-and-commit, then W is read again: not 0 → back to stored and
-  // false; 0 → died stamp, synced, true. The caller then deletes the object and calls segment_forget.
+  virtual Result<std::vector<SegmentInfo>> segments(const SegmentId& after,
+                                                    size_t limit) = 0;  // ascending by id
+  // Stored and complete with W = 0 → dying by compare-and-commit, then W is read again: not 0 →
+  // back to stored and false; 0 → died stamp, synced, true. The caller then deletes the object and
+  // calls segment_forget.
   virtual Result<bool> segment_dying(const SegmentId& id) = 0;
   virtual Status segment_forget(const SegmentId& id) = 0;  // deletes B and W of a dying segment
-  // Extents that point into a segment, found through the segment's own records (ino, offset, length as written) and R.
+  // Extents that point into a segment, found through the segment's own records (ino, offset, length
+  // as written) and R.
   struct Reference {
     Ino ino = 0;
     Ino parent = 0;
     format::Extent extent;
   };
-  virtual Result<std::vector<Reference>> references(const SegmentId& id, const std::vector<Ino>& writers) = 0;
+  virtual Result<std::vector<Reference>> references(const SegmentId& id,
+                                                    const std::vector<Ino>& writers) = 0;
   // Repack: replaces each extent's target iff the extent is still the same; returns how many were.
   struct Move {
     Ino ino = 0;

@@ -65,7 +65,8 @@ void Owner::put_entry(Change& change, Ino parent, std::string_view name, const C
 }
 
 void Owner::touch_directory(format::Inode& directory, int entries_delta, const Time& time) {
-  directory.entries = static_cast<uint64_t>(static_cast<int64_t>(directory.entries) + entries_delta);
+  directory.entries =
+      static_cast<uint64_t>(static_cast<int64_t>(directory.entries) + entries_delta);
   directory.mtime = time;
   directory.ctime = time;
 }

@@ -17,7 +17,8 @@ TEST(Volume, format_twice_with_the_same_spec_is_the_same_volume_and_another_is_r
   EXPECT_EQ(read_volume(*engine).code(), ENOENT);
   const auto first = format_volume(*engine, spec, clock, random).value();
   EXPECT_EQ(format_volume(*engine, spec, clock, random).value().uuid, first.uuid);
-  EXPECT_EQ(format_volume(*engine, {.name = "b", .bucket = "file:///x"}, clock, random).code(), EEXIST);
+  EXPECT_EQ(format_volume(*engine, {.name = "b", .bucket = "file:///x"}, clock, random).code(),
+            EEXIST);
   EXPECT_EQ(read_volume(*engine).value().name, "a");
 }
 
@@ -56,10 +57,12 @@ TEST(Names, bad_ones_are_refused_everywhere) {
   EXPECT_TRUE(v.m().mkdir(v.request, kRoot, longest, 0755).ok());
   EXPECT_EQ(v.lookup_code(kRoot, longest + "x"), ENAMETOOLONG);
   EXPECT_EQ(v.m().mkdir(v.request, kRoot, longest + "x", 0755).code(), ENAMETOOLONG);
-  for (const std::string& bad : {std::string(), std::string("."), std::string(".."), std::string("a/b"), std::string("a\0b", 3)}) {
+  for (const std::string& bad : {std::string(), std::string("."), std::string(".."),
+                                 std::string("a/b"), std::string("a\0b", 3)}) {
     EXPECT_EQ(v.m().mkdir(v.request, kRoot, bad, 0755).code(), EINVAL);
     EXPECT_EQ(v.m().unlink(v.request, kRoot, bad).code(), EINVAL);
-    EXPECT_EQ(v.m().rename(v.request, kRoot, longest, kRoot, bad, RenameMode::kReplace).code(), EINVAL);
+    EXPECT_EQ(v.m().rename(v.request, kRoot, longest, kRoot, bad, RenameMode::kReplace).code(),
+              EINVAL);
   }
 }
 
@@ -118,7 +121,8 @@ TEST(Create, finds_what_exists_unless_exclusive) {
   EXPECT_EQ(found.opened.attr.ino, made.opened.attr.ino);
   v.dir(kRoot, "d");
   EXPECT_EQ(v.m().create(v.request, kRoot, "d", 0600, {.write = true}, false).code(), EISDIR);
-  auto many = v.m().create_many(v.request, kRoot, {{"m1", 0600}, {"f", 0600}, {"m2", 0600}, {"m1", 0600}});
+  auto many =
+      v.m().create_many(v.request, kRoot, {{"m1", 0600}, {"f", 0600}, {"m2", 0600}, {"m1", 0600}});
   EXPECT_EQ(many[0].code(), 0);
   EXPECT_EQ(many[1].code(), EEXIST);
   EXPECT_EQ(many[2].code(), 0);
@@ -286,7 +290,8 @@ TEST(Rename, refusals_in_the_order_of_linux) {
       {"d", "d/x", RenameMode::kReplace, EINVAL},
       {"d/sub", "d", RenameMode::kReplace, ENOTEMPTY},
       {"d/sub", "d", RenameMode::kExchange, EINVAL},
-      {"d/f", "d", RenameMode::kReplace, ENOTEMPTY},  // above the source: before its type is looked at
+      {"d/f", "d", RenameMode::kReplace,
+       ENOTEMPTY},  // above the source: before its type is looked at
       {"e", "g", RenameMode::kReplace, ENOTDIR},
       {"g", "e", RenameMode::kReplace, EISDIR},
       {"e", "d", RenameMode::kReplace, ENOTEMPTY},

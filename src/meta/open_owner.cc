@@ -38,7 +38,8 @@ Result<format::Volume> format_volume(engine::KvEngine& engine, const VolumeSpec&
   TRY_ASSIGN(auto found, find_volume(engine));
   if (found) {
     if (same_spec(found->first, spec)) return std::move(found->first);
-    return error(EEXIST, "there is a volume already: '{}' in {}; destroy it or choose another place",
+    return error(EEXIST,
+                 "there is a volume already: '{}' in {}; destroy it or choose another place",
                  found->first.name, found->first.bucket);
   }
   format::Volume volume;
@@ -109,7 +110,8 @@ Result<std::unique_ptr<OwnerHandle>> open_owner(engine::KvEngine& engine, const 
   return std::unique_ptr<OwnerHandle>(std::move(owner));
 }
 
-// The sessions of a dead process are over: what they held open without a name goes to the reclaimer.
+// The sessions of a dead process are over: what they held open without a name goes to the
+// reclaimer.
 Status Owner::take_over() {
   for (const std::string_view letter : {"O", "S"}) {
     const std::string end = engine::prefix_end(letter);

@@ -1,8 +1,8 @@
-// OpenTable: which sessions hold an inode open, and which of those holds an `O` record keeps alive (its last name is
-// gone). Memory only; what the engine keeps of it are the `O` records.
+// OpenTable: which sessions hold an inode open, and which of those holds an `O` record keeps alive
+// (its last name is gone). Memory only; what the engine keeps of it are the `O` records.
 //
-// Thread-safe. An inode's set of holders is stable under its latch: open takes it shared, unlink exclusive; release
-// takes none and can only make a count fall.
+// Thread-safe. An inode's set of holders is stable under its latch: open takes it shared, unlink
+// exclusive; release takes none and can only make a count fall.
 #pragma once
 
 #include <array>
@@ -29,8 +29,8 @@ class OpenTable {
   bool drop(Ino ino, SessionId session);
   std::vector<Holder> holders(Ino ino) const;
   bool is_open(Ino ino) const;
-  // Notes that `O session ino` was committed with `stamp` (0: it was erased). False when the session released the
-  // inode meanwhile.
+  // Notes that `O session ino` was committed with `stamp` (0: it was erased). False when the
+  // session released the inode meanwhile.
   bool set_orphan(Ino ino, SessionId session, Stamp stamp);
   // O_TMPFILE: link() may give it a name though it has none.
   void set_linkable(Ino ino);

@@ -1,7 +1,6 @@
-#include "meta/owner_impl.h"
-
 #include "base/log.h"
 #include "format/keys.h"
+#include "meta/owner_impl.h"
 
 namespace shoal::meta {
 namespace {

@@ -1,6 +1,8 @@
-// Owner: executes a volume's metadata operations over an engine (design §5.3). The embedded form: no server between.
+// Owner: executes a volume's metadata operations over an engine (design §5.3). The embedded form:
+// no server between.
 //
-// Thread-safe. No threads of its own: background work (reclaim, trash ageing) runs on the Executor. Time through Clock.
+// Thread-safe. No threads of its own: background work (reclaim, trash ageing) runs on the Executor.
+// Time through Clock.
 #pragma once
 
 #include <memory>
@@ -23,9 +25,10 @@ struct VolumeSpec {
   uint64_t inodes_max = 0;
 };
 
-// Writes F, the root directory and the counters, durable. EEXIST when the engine holds a volume already, unless it is
-// the same spec (then its record is returned).
-Result<format::Volume> format_volume(engine::KvEngine& engine, const VolumeSpec& spec, const Clock& clock, Random& random);
+// Writes F, the root directory and the counters, durable. EEXIST when the engine holds a volume
+// already, unless it is the same spec (then its record is returned).
+Result<format::Volume> format_volume(engine::KvEngine& engine, const VolumeSpec& spec,
+                                     const Clock& clock, Random& random);
 // The F record without opening the volume; ENOENT when the engine holds none.
 Result<format::Volume> read_volume(engine::KvEngine& engine);
 
@@ -35,17 +38,18 @@ struct OwnerOptions {
   bool redraw_lineage = false;  // --take-over
 };
 
-// Takes epoch+1, appends a fresh open id to F and syncs both before anything else. What dead sessions left open and
-// unlinked is queued for reclaim. Everything passed in outlives the owner.
+// Takes epoch+1, appends a fresh open id to F and syncs both before anything else. What dead
+// sessions left open and unlinked is queued for reclaim. Everything passed in outlives the owner.
 class OwnerHandle {
  public:
   virtual ~OwnerHandle() = default;  // waits for background work
   virtual Metadata& metadata() = 0;
   virtual Maintenance& maintenance() = 0;
-  virtual format::OwnerMarker marker() const = 0;            // what the bucket must hold from now on
-  virtual bool knows_open(const Uuid& open_id) const = 0;    // among the 64 of F, this open included
+  virtual format::OwnerMarker marker() const = 0;          // what the bucket must hold from now on
+  virtual bool knows_open(const Uuid& open_id) const = 0;  // among the 64 of F, this open included
 };
-Result<std::unique_ptr<OwnerHandle>> open_owner(engine::KvEngine& engine, const Clock& clock, Random& random,
-                                                Executor& executor, OwnerOptions options = {});
+Result<std::unique_ptr<OwnerHandle>> open_owner(engine::KvEngine& engine, const Clock& clock,
+                                                Random& random, Executor& executor,
+                                                OwnerOptions options = {});
 
 }  // namespace shoal::meta

@@ -3,16 +3,18 @@
 // How an operation goes:
 //   1. `TRY(healthy())`: a poisoned owner answers EIO only.
 //   2. Names are checked (check_name), cached reads tell which inodes it touches.
-//   3. Latches latches(latches_, {exclusive(a), shared(b)}): all at once, then everything is read again under them
+//   3. Latches latches(latches_, {exclusive(a), shared(b)}): all at once, then everything is read
+//   again under them
 //      (inode_latched, entry_latched); what changed meanwhile starts the operation over.
-//   4. Change change(stamps_); edits; commit(change). commit() checks the fence, writes one engine batch, then puts
+//   4. Change change(stamps_); edits; commit(change). commit() checks the fence, writes one engine
+//   batch, then puts
 //      the new versions into the caches, so that a cached read never sees more than the engine has.
 //   5. Latches go, the reply leaves. No latch is held across engine.sync().
-// Order of locks: rename_mutex_, latches_ (by stripe), segment latches, fence_mutex_, then the small mutexes of the
-// tables, which are leaves. Executor tasks hold nothing when they start.
+// Order of locks: rename_mutex_, latches_ (by stripe), segment latches, fence_mutex_, then the
+// small mutexes of the tables, which are leaves. Executor tasks hold nothing when they start.
 //
-// Caches are written through under the exclusive latch and filled on a miss under the latch, shared at least: what is
-// in them is never older than the engine. Reading them takes a shard's lock only.
+// Caches are written through under the exclusive latch and filled on a miss under the latch, shared
+// at least: what is in them is never older than the engine. Reading them takes a shard's lock only.
 #pragma once
 
 #include <array>
@@ -58,7 +60,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Owner(engine::KvEngine& engine, const Clock& clock, Random& random, Executor& executor,
         const OwnerOptions& options, Opening opening);
   ~Owner() override;
-  // What a new owner does before it answers anybody: orphans of dead sessions to G, half done ranges finished.
+  // What a new owner does before it answers anybody: orphans of dead sessions to G, half done
+  // ranges finished.
   Status take_over();
 
   Metadata& metadata() override { return *this; }
@@ -175,8 +178,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Result<CachedEntry> entry_latched(Ino parent, std::string_view name);
 
   // --- commit.cc ---
-  // Checks the inode limit (ENOSPC) and the fence, commits, and makes the new versions current. On an error nothing
-  // happened, or the owner is poisoned.
+  // Checks the inode limit (ENOSPC) and the fence, commits, and makes the new versions current. On
+  // an error nothing happened, or the owner is poisoned.
   Status commit(Change& change);
   void fill_batch(Change& change);
   Status commit_batch(const engine::Batch& batch);
@@ -187,20 +190,24 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
 
   // --- alloc.cc: numbers that never recur ---
   Result<Ino> new_ino(Ino parent);
-  // The next of a counter (sessions, stores, ACL bodies): "session", "store", "acl". Durable before use.
-  // A directory is gone: its run of numbers is given up.
+  // The next of a counter (sessions, stores, ACL bodies): "session", "store", "acl". Durable before
+  // use. A directory is gone: its run of numbers is given up.
   void forget_run(Ino directory);
   Result<uint64_t> new_number(const std::string& counter);
   Result<uint64_t> lease(const std::string& counter, uint64_t count);
-  // Together with its number unique even after history was rewound: every open of the volume draws another one.
+  // Together with its number unique even after history was rewound: every open of the volume draws
+  // another one.
   uint64_t new_generation() const { return generation_; }
 
-  // --- access.cc: the rules a kernel with default_permissions has applied already. `rwx`: 4 read, 2 write, 1 search ---
+  // --- access.cc: the rules a kernel with default_permissions has applied already. `rwx`: 4 read,
+  // 2 write, 1 search ---
   Status check_access(const Caller& who, const format::Inode& inode, unsigned rwx);
   bool may_override(const Caller& who) const { return who.kernel_checked || who.uid == 0; }
   // Sticky directories: EPERM unless the caller owns the directory or what the name names.
-  Status check_sticky(const Caller& who, const format::Inode& directory, const format::Inode& child);
-  // Mode and ACLs of a new inode: umask, or the parent's default ACL. `child.mode` holds what was asked for.
+  Status check_sticky(const Caller& who, const format::Inode& directory,
+                      const format::Inode& child);
+  // Mode and ACLs of a new inode: umask, or the parent's default ACL. `child.mode` holds what was
+  // asked for.
   Status inherit_mode(Change& change, const Caller& who, const format::Inode& parent,
                       format::Inode& child);
   // After chmod changed `inode.mode`: the access ACL's mask and owner entries follow.
@@ -227,7 +234,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Result<bool> free_trashed(Ino ino, uint32_t day);
 
   // --- names.cc: pieces that the operations on names share ---
-  // May a name be added to / removed from this directory: permission, EPERM for immutable or append-only ones.
+  // May a name be added to / removed from this directory: permission, EPERM for immutable or
+  // append-only ones.
   Status may_add(const Caller& who, const format::Inode& directory);
   Status may_remove(const Caller& who, const format::Inode& directory, const format::Inode& child);
   struct NewInode {
@@ -235,7 +243,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
     uint64_t rdev = 0;
     std::string_view symlink;
   };
-  // Everything but the commit: REQUIRES the parent's latch, exclusive, and that the name is absent ("": none).
+  // Everything but the commit: REQUIRES the parent's latch, exclusive, and that the name is absent
+  // ("": none).
   Result<Ino> add_inode(Change& change, const Request& request, Ino parent,
                         const InodeRef& directory, std::string_view name, const NewInode& fresh);
   // The whole operation; EEXIST. mknod, mkdir and symlink are this.
@@ -246,8 +255,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
                         const format::Entry& entry);
   // A directory got or lost a name: entries, mtime, ctime.
   static void touch_directory(format::Inode& directory, int entries_delta, const Time& time);
-  // Keeps `L ino parent` right: call for each name added (+1) or removed (-1) of a non-directory, `before` and
-  // `after` its link counts around the whole operation. REQUIRES the inode's latch.
+  // Keeps `L ino parent` right: call for each name added (+1) or removed (-1) of a non-directory,
+  // `before` and `after` its link counts around the whole operation. REQUIRES the inode's latch.
   struct NameMove {
     Ino parent = 0;
     int delta = 0;
@@ -260,13 +269,13 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
     std::string_view name;
   };
   Status drop_name(Change& change, Ino ino, const InodeRef& ref, const LastName& name);
-  // The last name went: to the trash, to O, freed right away, or to G. `parent` and `name` for the trash. REQUIRES
-  // the latch. Sets nlink 0.
+  // The last name went: to the trash, to O, freed right away, or to G. `parent` and `name` for the
+  // trash. REQUIRES the latch. Sets nlink 0.
   Status drop_inode(Change& change, Ino ino, const InodeRef& ref, const LastName& last);
   // Like drop_inode, past the trash: what trash_empty and the last release do.
   Status free_inode(Change& change, Ino ino, const InodeRef& ref);
-  // What the last release of an inode with O records does: O goes, and the inode when nobody holds it any more.
-  // REQUIRES no latch held.
+  // What the last release of an inode with O records does: O goes, and the inode when nobody holds
+  // it any more. REQUIRES no latch held.
   void finish_orphan(Ino ino);
 
   Status create_page(const Request& request, Ino parent, const std::vector<CreateMany>& files,
@@ -283,8 +292,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Status move_name(Change& change, RenameCall& call);
 
   // --- reclaim.cc: freeing in pages of ≤ 1,000 records, W and `allocated` in the same commits ---
-  // Frees [from, to) of `ino` and erases the marker `G`. REQUIRES the latch, exclusive. On an error the owner is
-  // poisoned: the range counts as a hole already.
+  // Frees [from, to) of `ino` and erases the marker `G`. REQUIRES the latch, exclusive. On an error
+  // the owner is poisoned: the range counts as a hole already.
   Status reclaim_range(Ino ino, Stamp marker, uint64_t from, uint64_t to);
   // One page; returns up to where it came. The last one erases the marker (0: none) too.
   Result<uint64_t> reclaim_page(Ino ino, Stamp marker, uint64_t from, uint64_t to);
@@ -314,23 +323,27 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   };
   // ENOENT. REQUIRES the segment's latch.
   Result<CachedSegment> segment_latched(const SegmentId& id);
-  Status write_segment(const SegmentId& id, const CachedSegment& before, const format::Segment& after);
+  Status write_segment(const SegmentId& id, const CachedSegment& before,
+                       const format::Segment& after);
   Status erase_segment(const SegmentId& id, Stamp stamp);
   void cache_segment(const SegmentId& id, const CachedSegment& segment);
   Result<int64_t> live_bytes(const SegmentId& id);
-  // Adds `check B` of a segment that gets an extent. ENOENT, ESTALE when dying. REQUIRES the segment's latch.
+  // Adds `check B` of a segment that gets an extent. ENOENT, ESTALE when dying. REQUIRES the
+  // segment's latch.
   Status check_segment(Change& change, const SegmentId& id);
   static uint64_t latch_key(const SegmentId& id) { return std::hash<SegmentId>{}(id) | 1; }
 
   // --- background.cc ---
-  // Runs `task` on the executor unless the owner is gone by then; the destructor waits for what runs.
+  // Runs `task` on the executor unless the owner is gone by then; the destructor waits for what
+  // runs.
   void start_background();
   void schedule_ageing();
   void stop_background();
   void run_later(std::chrono::nanoseconds delay, std::function<void()> task);
   // trash.cc: empties what is older than trash_days; called hourly.
   void age_trash();
-  // trash.cc: frees the oldest trash until `bytes` and `inodes` fit, as far as that goes. Holds no latch.
+  // trash.cc: frees the oldest trash until `bytes` and `inodes` fit, as far as that goes. Holds no
+  // latch.
   void make_room(uint64_t bytes, uint64_t inodes);
   // Room for `inodes` more; empties trash first. ENOSPC. Call before latching.
   Status ensure_inodes(uint64_t inodes);
@@ -348,7 +361,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   mutable Mutex poison_mutex_;
   std::string poison_reason_ GUARDED_BY(poison_mutex_);
 
-  // F: every commit checks its stamp, change_volume replaces it. Shared by commits, exclusive to change F.
+  // F: every commit checks its stamp, change_volume replaces it. Shared by commits, exclusive to
+  // change F.
   mutable SharedMutex fence_mutex_;
   format::Volume volume_ GUARDED_BY(fence_mutex_);
   Stamp volume_stamp_ GUARDED_BY(fence_mutex_);
@@ -356,13 +370,13 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   const Uuid open_id_;
   const uint64_t generation_;  // of the inodes this owner makes: 32 bits drawn at the open
   const std::string fence_key_;
-  std::atomic<uint32_t> trash_days_;      // copies of volume_'s, read without a lock
+  std::atomic<uint32_t> trash_days_;  // copies of volume_'s, read without a lock
   std::atomic<uint64_t> capacity_bytes_;
   std::atomic<uint64_t> inodes_max_;
 
   StampClock stamps_;
-  LatchTable latches_;          // by inode number
-  Mutex rename_mutex_;          // moves of directories to another parent, one at a time
+  LatchTable latches_;  // by inode number
+  Mutex rename_mutex_;  // moves of directories to another parent, one at a time
   struct EntryKey {
     uint64_t hash = 0;
     Ino parent = 0;

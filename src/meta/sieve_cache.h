@@ -1,7 +1,9 @@
-// SieveCache: a sharded map of bounded size that drops what was not asked for lately (SIEVE, NSDI '24: a queue whose
-// entries carry a "visited" bit and a hand that passes over visited ones once; a hit only sets the bit).
+// SieveCache: a sharded map of bounded size that drops what was not asked for lately (SIEVE, NSDI
+// '24: a queue whose entries carry a "visited" bit and a hand that passes over visited ones once; a
+// hit only sets the bit).
 //
-// Thread-safe; a call takes one shard's lock and never another's. Values are copied out: make them small or a pointer.
+// Thread-safe; a call takes one shard's lock and never another's. Values are copied out: make them
+// small or a pointer.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +22,8 @@ template <typename Key, typename Value, typename Hash, typename Equal>
 class SieveCache {
  public:
   explicit SieveCache(size_t entries_max)
-      : shard_entries_max_(entries_max / kShards + 1), shards_(std::make_unique<Shard[]>(kShards)) {}
+      : shard_entries_max_(entries_max / kShards + 1),
+        shards_(std::make_unique<Shard[]>(kShards)) {}
 
   template <typename Lookup>
   std::optional<Value> get(const Lookup& key) {

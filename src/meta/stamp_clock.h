@@ -1,5 +1,5 @@
-// StampClock: draws stamps (epoch << 40 | sequence) and knows up to which one all is settled, though commits overlap.
-// Thread-safe.
+// StampClock: draws stamps (epoch << 40 | sequence) and knows up to which one all is settled,
+// though commits overlap. Thread-safe.
 #pragma once
 
 #include <vector>

@@ -1,5 +1,5 @@
-// For tests of meta/: a volume on the memory engine whose owner can be dropped and opened again, and a small check of
-// the whole metadata from scratch.
+// For tests of meta/: a volume on the memory engine whose owner can be dropped and opened again,
+// and a small check of the whole metadata from scratch.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -174,8 +174,10 @@ inline void TestVolume::check() {
   for (const auto& item : all("O")) {
     nameless.insert(format::parse_open_unlinked_key(item.key).value().second);
   }
-  for (const auto& item : all("G")) nameless.insert(format::parse_reclaim_key(item.key).value().second);
-  for (const auto& item : all("T")) nameless.insert(format::parse_trash_key(item.key).value().second);
+  for (const auto& item : all("G"))
+    nameless.insert(format::parse_reclaim_key(item.key).value().second);
+  for (const auto& item : all("T"))
+    nameless.insert(format::parse_trash_key(item.key).value().second);
   for (auto& [ino, inode] : inodes) {
     uint32_t count = 0;
     for (const auto& [parent, n] : names[ino]) count += n;

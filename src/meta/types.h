@@ -14,8 +14,8 @@
 
 namespace shoal::meta {
 
-// Who asks. Under FUSE with default_permissions the kernel has checked already (`kernel_checked`) and there are no
-// supplementary groups; every other adapter fills them in and the owner checks.
+// Who asks. Under FUSE with default_permissions the kernel has checked already (`kernel_checked`)
+// and there are no supplementary groups; every other adapter fills them in and the owner checks.
 struct Caller {
   uint32_t uid = 0;
   uint32_t gid = 0;
@@ -25,8 +25,9 @@ struct Caller {
   bool kernel_checked = false;
 };
 
-// Identity of a request for exactly-once (I7): a session has `slot`s, each carries one request at a time with
-// ascending sequences. In process nothing is ever retried and the identity is carried only.
+// Identity of a request for exactly-once (I7): a session has `slot`s, each carries one request at a
+// time with ascending sequences. In process nothing is ever retried and the identity is carried
+// only.
 struct Request {
   SessionId session = 0;
   uint32_t slot = 0;
@@ -44,7 +45,7 @@ struct Attr {
   uint64_t allocated = 0;  // bytes; st_blocks = ⌈allocated/512⌉
   Time atime, mtime, ctime, btime;
   uint64_t rdev = 0;
-  uint32_t flags = 0;      // format::kFlag*
+  uint32_t flags = 0;  // format::kFlag*
   Ino parent = 0;
   uint64_t generation = 0;
   Stamp data_version = 0;
@@ -64,9 +65,10 @@ struct SetAttr {
   };
   std::optional<SetTime> atime;
   std::optional<SetTime> mtime;
-  std::optional<uint32_t> flags;       // user-settable flags, replaced
-  std::optional<Time> ctime;           // reserved; the owner's clock is always used
-  // Clears SUID, SGID (when group-executable) and security.capability: FATTR_KILL_SUIDGID, writes, chown.
+  std::optional<uint32_t> flags;  // user-settable flags, replaced
+  std::optional<Time> ctime;      // reserved; the owner's clock is always used
+  // Clears SUID, SGID (when group-executable) and security.capability: FATTR_KILL_SUIDGID, writes,
+  // chown.
   bool kill_privileges = false;
 };
 
@@ -78,7 +80,7 @@ struct OpenFlags {
 // What a successful open or create gives beside the attributes: the extents, when they are few.
 struct Opened {
   Attr attr;
-  bool extents_known = false;            // `extents` is all of them
+  bool extents_known = false;  // `extents` is all of them
   std::vector<format::Extent> extents;
 };
 
@@ -109,23 +111,24 @@ struct ExtentPage {
 struct DataRecord {
   format::RecordHeader header;
   std::optional<format::Target> target;  // kData: where the slice lies
-  bool append = false;                   // O_APPEND shared by several mounts: the owner places it at its end of file
+  bool append = false;  // O_APPEND shared by several mounts: the owner places it at its end of file
 };
 
 struct DataOutcome {
   enum class Kind {
     kApplied,
-    kAlready,    // was part of the inode before: a retry or a replay
-    kNoInode,    // inode or generation unknown: dropped with it
-    kConflict,   // its predecessor or base version is missing: not applied, goes to a report
+    kAlready,   // was part of the inode before: a retry or a replay
+    kNoInode,   // inode or generation unknown: dropped with it
+    kConflict,  // its predecessor or base version is missing: not applied, goes to a report
   };
   Kind kind = Kind::kApplied;
   uint64_t placed_at = 0;  // file offset, for `append`
 };
 
-struct InodeCommit {   // state after commit_data, one per distinct inode of the call, in order of first appearance
+struct InodeCommit {  // state after commit_data, one per distinct inode of the call, in order of
+                      // first appearance
   Ino ino = 0;
-  Attr attr;           // attr.data_version is the new version
+  Attr attr;  // attr.data_version is the new version
 };
 
 struct CommitReply {

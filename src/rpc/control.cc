@@ -100,7 +100,8 @@ class Server final : public ControlServer {
     } else {
       reply["error"] = {{"code", answer.error().code()}, {"message", answer.error().text()}};
     }
-    send_message(connection, reply.dump(-1, ' ', false, json::error_handler_t::replace), kSendTimeout)
+    send_message(connection, reply.dump(-1, ' ', false, json::error_handler_t::replace),
+                 kSendTimeout)
         .ignore("the asker may be gone");
   }
 
@@ -108,12 +109,14 @@ class Server final : public ControlServer {
     TRY_ASSIGN(const std::string body, receive_message(connection, kRequestTimeout));
     TRY_ASSIGN(const json request, parse(body, "the request"));
     const auto command = request.find("command");
-    if (command == request.end() || !command->is_string()) return error(EBADMSG, "the request names no command");
+    if (command == request.end() || !command->is_string())
+      return error(EBADMSG, "the request names no command");
     const auto arguments = request.find("arguments");
     const std::string arguments_json = arguments == request.end() ? "{}" : arguments->dump();
-    return handler_(command->get<std::string>(), arguments_json, [&connection](const std::string& progress) {
-      return send_message(connection, "{\"progress\":" + progress + "}", kSendTimeout);
-    });
+    return handler_(
+        command->get<std::string>(), arguments_json, [&connection](const std::string& progress) {
+          return send_message(connection, "{\"progress\":" + progress + "}", kSendTimeout);
+        });
   }
 
   std::unique_ptr<Listener> listener_;
@@ -125,14 +128,18 @@ class Server final : public ControlServer {
 
 }  // namespace
 
-Result<std::unique_ptr<ControlServer>> ControlServer::start(Net& net, const NetAddress& address, Handler handler) {
+Result<std::unique_ptr<ControlServer>> ControlServer::start(Net& net, const NetAddress& address,
+                                                            Handler handler) {
   TRY_ASSIGN(std::unique_ptr<Listener> listener, net.listen(address));
-  return std::unique_ptr<ControlServer>(std::make_unique<Server>(std::move(listener), std::move(handler)));
+  return std::unique_ptr<ControlServer>(
+      std::make_unique<Server>(std::move(listener), std::move(handler)));
 }
 
 Result<std::string> ask(Net& net, const NetAddress& address, const std::string& command,
-                        const std::string& arguments_json, const std::function<void(const std::string&)>& progress) {
-  TRY_ASSIGN(const std::unique_ptr<Connection> connection, net.connect(address, milliseconds(5'000)));
+                        const std::string& arguments_json,
+                        const std::function<void(const std::string&)>& progress) {
+  TRY_ASSIGN(const std::unique_ptr<Connection> connection,
+             net.connect(address, milliseconds(5'000)));
   json request;
   request["command"] = command;
   request["arguments"] = json::parse(arguments_json, nullptr, false);
@@ -144,8 +151,10 @@ Result<std::string> ask(Net& net, const NetAddress& address, const std::string& 
       if (progress) progress(it->dump());
     } else if (const auto result = message.find("result"); result != message.end()) {
       return result->dump();
-    } else if (const auto failed = message.find("error"); failed != message.end() && failed->is_object()) {
-      return Error(failed->value("code", EIO), failed->value("message", std::string("unknown error")));
+    } else if (const auto failed = message.find("error");
+               failed != message.end() && failed->is_object()) {
+      return Error(failed->value("code", EIO),
+                   failed->value("message", std::string("unknown error")));
     } else {
       return error(EBADMSG, "the answer is neither progress nor an end");
     }

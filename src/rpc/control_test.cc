@@ -18,15 +18,19 @@ NetAddress scratch_address(const char* name) {
 TEST(Control, answers_with_progress_then_a_result_or_an_error) {
   RealNet net;
   const NetAddress address = scratch_address("answers");
-  auto server = ControlServer::start(net, address, [](const std::string& command, const std::string& arguments,
-                                                      const auto& progress) -> Result<std::string> {
-                  if (command == "fail") return error(EBUSY, "no {}", arguments);
-                  EXPECT_TRUE(progress("{\"n\":1}").ok());
-                  return std::string("{\"got\":") + arguments + "}";
-                }).value();
+  auto server = ControlServer::start(net, address,
+                                     [](const std::string& command, const std::string& arguments,
+                                        const auto& progress) -> Result<std::string> {
+                                       if (command == "fail")
+                                         return error(EBUSY, "no {}", arguments);
+                                       EXPECT_TRUE(progress("{\"n\":1}").ok());
+                                       return std::string("{\"got\":") + arguments + "}";
+                                     })
+                    .value();
   std::string seen;
-  EXPECT_EQ(ask(net, address, "echo", "{\"a\":1}", [&](const std::string& p) { seen += p; }).value(),
-            "{\"got\":{\"a\":1}}");
+  EXPECT_EQ(
+      ask(net, address, "echo", "{\"a\":1}", [&](const std::string& p) { seen += p; }).value(),
+      "{\"got\":{\"a\":1}}");
   EXPECT_EQ(seen, "{\"n\":1}");
   const Result<std::string> failed = ask(net, address, "fail", "{}", nullptr);
   EXPECT_EQ(failed.code(), EBUSY);
@@ -36,9 +40,11 @@ TEST(Control, answers_with_progress_then_a_result_or_an_error) {
 TEST(Control, garbage_and_huge_lengths_get_an_error_and_the_server_goes_on) {
   RealNet net;
   const NetAddress address = scratch_address("garbage");
-  auto server = ControlServer::start(net, address, [](const std::string&, const std::string&, const auto&)
-                                                       -> Result<std::string> { return std::string("{}"); })
-                    .value();
+  auto server =
+      ControlServer::start(net, address,
+                           [](const std::string&, const std::string&,
+                              const auto&) -> Result<std::string> { return std::string("{}"); })
+          .value();
   {
     auto raw = net.connect(address, std::chrono::milliseconds(1000)).value();
     ASSERT_TRUE(raw->write_all(as_bytes("\xff\xff\xff\xff"), std::chrono::milliseconds(1000)).ok());
@@ -48,7 +54,8 @@ TEST(Control, garbage_and_huge_lengths_get_an_error_and_the_server_goes_on) {
   {
     auto raw = net.connect(address, std::chrono::milliseconds(1000)).value();
     ASSERT_TRUE(send_message(*raw, "not json", std::chrono::milliseconds(1000)).ok());
-    EXPECT_NE(receive_message(*raw, std::chrono::milliseconds(5000)).value().find("not a JSON"), std::string::npos);
+    EXPECT_NE(receive_message(*raw, std::chrono::milliseconds(5000)).value().find("not a JSON"),
+              std::string::npos);
   }
   EXPECT_EQ(ask(net, address, "x", "{}", nullptr).value(), "{}");
 }

@@ -1,4 +1,5 @@
-// Time as a parameter: everything that asks what time it is gets a Clock. sim/fake_clock.h is the twin for tests.
+// Time as a parameter: everything that asks what time it is gets a Clock. sim/fake_clock.h is the
+// twin for tests.
 #pragma once
 
 #include <chrono>
@@ -12,7 +13,8 @@ class Clock {
   virtual ~Clock() = default;
   // CLOCK_REALTIME; may jump. What files are stamped with.
   virtual Time now() const = 0;
-  // CLOCK_BOOTTIME since some start: never goes back, goes on during suspend. For terms, timeouts and measuring.
+  // CLOCK_BOOTTIME since some start: never goes back, goes on during suspend. For terms, timeouts
+  // and measuring.
   virtual std::chrono::nanoseconds since_boot() const = 0;
 };
 

@@ -1,5 +1,6 @@
-// Runs tasks now or later on threads that somebody else owns. Libraries below client/ have no threads of their own:
-// they are given an Executor. sim/manual_executor.h is the twin that runs tasks when a test says so.
+// Runs tasks now or later on threads that somebody else owns. Libraries below client/ have no
+// threads of their own: they are given an Executor. sim/manual_executor.h is the twin that runs
+// tasks when a test says so.
 #pragma once
 
 #include <chrono>
@@ -13,21 +14,23 @@ class Executor {
  public:
   using Task = std::function<void()>;
   virtual ~Executor() = default;
-  // Thread-safe. Tasks may block; the pool grows no further than its bound, so a task must not wait for a task that
-  // was posted after it.
+  // Thread-safe. Tasks may block; the pool grows no further than its bound, so a task must not wait
+  // for a task that was posted after it.
   virtual void post(Task task) = 0;
   // Runs `task` not before `delay` has passed.
   virtual void post_after(std::chrono::nanoseconds delay, Task task) = 0;
 };
 
-// Up to `threads` named threads, started on demand. The destructor drops what is delayed, runs what is queued, joins.
+// Up to `threads` named threads, started on demand. The destructor drops what is delayed, runs what
+// is queued, joins.
 class ThreadPool final : public Executor {
  public:
   ThreadPool(std::string name, int threads);
   ~ThreadPool() override;
   void post(Task task) override;
   void post_after(std::chrono::nanoseconds delay, Task task) override;
-  // Stops accepting (later posts are dropped), drops what is delayed, runs what is queued, joins. Idempotent.
+  // Stops accepting (later posts are dropped), drops what is delayed, runs what is queued, joins.
+  // Idempotent.
   void stop();
 
  private:
@@ -35,7 +38,8 @@ class ThreadPool final : public Executor {
   std::unique_ptr<State> state_;
 };
 
-// Calls `body` every `period` on `executor` until destroyed; the destructor waits for a call under way.
+// Calls `body` every `period` on `executor` until destroyed; the destructor waits for a call under
+// way.
 class Periodic {
  public:
   Periodic(Executor& executor, std::chrono::nanoseconds period, std::function<void()> body);
@@ -45,7 +49,8 @@ class Periodic {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;  // shared with the task in flight, which may outlive this object by one wake-up
+  std::shared_ptr<State>
+      state_;  // shared with the task in flight, which may outlive this object by one wake-up
 };
 
 }  // namespace shoal

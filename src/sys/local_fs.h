@@ -1,11 +1,12 @@
-// The machine's own file system, as everything that keeps state on this disk sees it: RocksDB (through a
-// rocksdb::FileSystem over it), staging, the disk cache and the folder store. Real twin: RealFs. sim/sim_fs.h is an
-// in-memory twin whose power can be cut (everything not synced is dropped, torn or reordered, directory entries
-// included); sim/faulty_fs.h fails chosen calls.
+// The machine's own file system, as everything that keeps state on this disk sees it: RocksDB
+// (through a rocksdb::FileSystem over it), staging, the disk cache and the folder store. Real twin:
+// RealFs. sim/sim_fs.h is an in-memory twin whose power can be cut (everything not synced is
+// dropped, torn or reordered, directory entries included); sim/faulty_fs.h fails chosen calls.
 //
 // Durability contract, the same as POSIX and no more:
-//   File::sync_data   makes written bytes (and the size needed to read them) durable, not the file's name
-//   LocalFs::sync_dir makes the names in that directory durable (create, rename, remove)
+//   File::sync_data   makes written bytes (and the size needed to read them) durable, not the
+//   file's name LocalFs::sync_dir makes the names in that directory durable (create, rename,
+//   remove)
 //
 // Thread-safe: any calls on any File at once; overlapping writes are the caller's business.
 #pragma once
@@ -41,10 +42,11 @@ class File {
   virtual Result<size_t> read_at(uint64_t offset, MutableBytes into) = 0;
   // Writes all of `bytes` or fails; a failure may leave any prefix written.
   virtual Status write_at(uint64_t offset, ByteView bytes) = 0;
-  // Writes the spans one behind the other with as few system calls as possible (one pwritev for ≤ 1,024 spans).
+  // Writes the spans one behind the other with as few system calls as possible (one pwritev for ≤
+  // 1,024 spans).
   virtual Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) = 0;
-  // fdatasync and fsync. After a failure the bytes written since the last success may be gone, whatever a later sync
-  // of this handle says; RealFs makes every later one fail with EIO.
+  // fdatasync and fsync. After a failure the bytes written since the last success may be gone,
+  // whatever a later sync of this handle says; RealFs makes every later one fail with EIO.
   virtual Status sync_data() = 0;
   virtual Status sync() = 0;
   virtual Result<uint64_t> size() const = 0;
@@ -73,7 +75,8 @@ enum class OpenMode {
   kCreate,           // read-write; made if absent
   kCreateExclusive,  // read-write; EEXIST if present
   kTruncate,         // read-write; made if absent, emptied if present
-  kReadDirect,       // kRead with O_DIRECT where the file system has it; offsets, lengths and memory 4 KiB-aligned
+  kReadDirect,  // kRead with O_DIRECT where the file system has it; offsets, lengths and memory 4
+                // KiB-aligned
   kReadWriteDirect,  // kCreate with O_DIRECT, likewise
 };
 
@@ -87,12 +90,13 @@ class LocalFs {
  public:
   virtual ~LocalFs() = default;
   virtual Result<std::unique_ptr<File>> open(const Path& path, OpenMode mode) = 0;
-  virtual Status make_dir(const Path& path) = 0;  // EEXIST if present; mode 0700
-  virtual Status remove(const Path& path) = 0;    // a file
-  virtual Status remove_dir(const Path& path) = 0;  // an empty directory
+  virtual Status make_dir(const Path& path) = 0;                // EEXIST if present; mode 0700
+  virtual Status remove(const Path& path) = 0;                  // a file
+  virtual Status remove_dir(const Path& path) = 0;              // an empty directory
   virtual Status rename(const Path& from, const Path& to) = 0;  // replaces
   virtual Status link(const Path& from, const Path& to) = 0;
-  virtual Result<std::vector<std::string>> list(const Path& folder) = 0;  // names, sorted, without . and ..
+  virtual Result<std::vector<std::string>> list(
+      const Path& folder) = 0;                          // names, sorted, without . and ..
   virtual Result<FileInfo> stat(const Path& path) = 0;  // ENOENT if absent; follows links
   virtual Status sync_dir(const Path& folder) = 0;
   virtual Result<DiskSpace> space(const Path& path) = 0;

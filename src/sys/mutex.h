@@ -1,4 +1,5 @@
-// Mutex, SharedMutex and CondVar: the standard ones with clang's annotations. No callback and no I/O under a lock.
+// Mutex, SharedMutex and CondVar: the standard ones with clang's annotations. No callback and no
+// I/O under a lock.
 //
 //   Mutex mutex_;
 //   CondVar changed_;
@@ -77,7 +78,9 @@ class SCOPED_CAPABILITY WriteLock {
 
 class SCOPED_CAPABILITY ReadLock {
  public:
-  explicit ReadLock(SharedMutex& mutex) ACQUIRE_SHARED(mutex) : mutex_(mutex) { mutex_.lock_shared(); }
+  explicit ReadLock(SharedMutex& mutex) ACQUIRE_SHARED(mutex) : mutex_(mutex) {
+    mutex_.lock_shared();
+  }
   ~ReadLock() RELEASE_GENERIC() { mutex_.unlock_shared(); }
   ReadLock(const ReadLock&) = delete;
   ReadLock& operator=(const ReadLock&) = delete;
@@ -93,8 +96,8 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
-  // False when `timeout` passed without a wake-up. Real time: for what must be testable without waiting, use
-  // Executor::post_after instead.
+  // False when `timeout` passed without a wake-up. Real time: for what must be testable without
+  // waiting, use Executor::post_after instead.
   bool wait_for(Mutex& mutex, std::chrono::nanoseconds timeout) REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
     const bool woken = condition_.wait_for(lock, timeout) == std::cv_status::no_timeout;

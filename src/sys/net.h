@@ -1,5 +1,6 @@
-// Stream sockets: Unix paths and TCP. Blocking calls with deadlines; a Connection may be read by one thread and
-// written by another at once, and shut down from a third. Twin for tests: sim/ (later), socket pairs meanwhile.
+// Stream sockets: Unix paths and TCP. Blocking calls with deadlines; a Connection may be read by
+// one thread and written by another at once, and shut down from a third. Twin for tests: sim/
+// (later), socket pairs meanwhile.
 #pragma once
 
 #include <chrono>
@@ -31,7 +32,8 @@ class Connection {
   virtual ~Connection() = default;  // closes
   // Reads at least one byte; 0 at the end of the stream. ETIMEDOUT after `timeout` (0: none).
   virtual Result<size_t> read(MutableBytes into, std::chrono::milliseconds timeout) = 0;
-  Status read_all(MutableBytes into, std::chrono::milliseconds timeout);  // ECONNRESET at an early end
+  Status read_all(MutableBytes into,
+                  std::chrono::milliseconds timeout);  // ECONNRESET at an early end
   virtual Status write_all(ByteView bytes, std::chrono::milliseconds timeout) = 0;
   virtual void shutdown() = 0;  // both ways; wakes readers and writers; any thread
   virtual PeerIdentity peer() const = 0;
@@ -42,22 +44,25 @@ class Listener {
   virtual ~Listener() = default;
   // ECANCELED after close().
   virtual Result<std::unique_ptr<Connection>> accept() = 0;
-  virtual void close() = 0;  // any thread
+  virtual void close() = 0;                // any thread
   virtual NetAddress address() const = 0;  // with the port that port 0 became
 };
 
 class Net {
  public:
   virtual ~Net() = default;
-  // A Unix socket file left by a dead process is replaced; one that answers is EADDRINUSE. Mode 0600.
+  // A Unix socket file left by a dead process is replaced; one that answers is EADDRINUSE. Mode
+  // 0600.
   virtual Result<std::unique_ptr<Listener>> listen(const NetAddress& address) = 0;
-  virtual Result<std::unique_ptr<Connection>> connect(const NetAddress& address, std::chrono::milliseconds timeout) = 0;
+  virtual Result<std::unique_ptr<Connection>> connect(const NetAddress& address,
+                                                      std::chrono::milliseconds timeout) = 0;
 };
 
 class RealNet final : public Net {
  public:
   Result<std::unique_ptr<Listener>> listen(const NetAddress& address) override;
-  Result<std::unique_ptr<Connection>> connect(const NetAddress& address, std::chrono::milliseconds timeout) override;
+  Result<std::unique_ptr<Connection>> connect(const NetAddress& address,
+                                              std::chrono::milliseconds timeout) override;
 };
 
 }  // namespace shoal

@@ -1,5 +1,5 @@
-// Randomness as a parameter. What must be unguessable or never recur (uuids, nonces, lineages) comes from
-// SystemRandom; tests pass a SeededRandom and print its seed.
+// Randomness as a parameter. What must be unguessable or never recur (uuids, nonces, lineages)
+// comes from SystemRandom; tests pass a SeededRandom and print its seed.
 #pragma once
 
 #include <cstdint>

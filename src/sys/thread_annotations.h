@@ -1,4 +1,5 @@
-// Names for clang's thread-safety attributes; nothing elsewhere. https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
+// Names for clang's thread-safety attributes; nothing elsewhere.
+// https://clang.llvm.org/docs/ThreadSafetyAnalysis.html
 #pragma once
 
 #if defined(__clang__)

@@ -1,7 +1,8 @@
-// Model test (design §10.2): random operations on the whole stack and on a POSIX file system in plain memory; every
-// answer, the whole tree and all bytes are compared, fsck is clean at the end.
+// Model test (design §10.2): random operations on the whole stack and on a POSIX file system in
+// plain memory; every answer, the whole tree and all bytes are compared, fsck is clean at the end.
 //
-//   SHOAL_SEED=7 SHOAL_SEEDS=1 SHOAL_OPS=2000 build/dev/tests/model/model_test --gtest_filter=Model.memory
+//   SHOAL_SEED=7 SHOAL_SEEDS=1 SHOAL_OPS=2000 build/dev/tests/model/model_test
+//   --gtest_filter=Model.memory
 //
 // runs one seed again. A failing one is shrunk and printed as the operations that are left.
 #include <gtest/gtest.h>
@@ -79,7 +80,8 @@ class Model : public testing::Test {
     const uint64_t first = number_or("SHOAL_SEED", 1);
     const uint64_t seeds = number_or("SHOAL_SEEDS", 12);
     const size_t count = number_or("SHOAL_OPS", 800);
-    std::cout << seeds << " seeds from SHOAL_SEED=" << first << ", " << count << " operations each" << std::endl;
+    std::cout << seeds << " seeds from SHOAL_SEED=" << first << ", " << count << " operations each"
+              << std::endl;
     for (uint64_t seed = first; seed < first + seeds; ++seed) {
       current_seed = static_cast<std::sig_atomic_t>(seed);
       std::vector<Op> ops = random_ops(seed, count);
@@ -91,8 +93,9 @@ class Model : public testing::Test {
       std::string left;
       for (const Op& op : ops) left += "\n  " + to_string(op);
       FAIL() << "seed " << seed << ", operation " << failure->at << ": " << failure->what
-             << "\nshrunk: " << (again ? again->what : "does not fail again") << left << "\nagain: SHOAL_SEED=" << seed
-             << " SHOAL_SEEDS=1 SHOAL_OPS=" << count << " build/dev/tests/model/model_test --gtest_filter=Model." << name;
+             << "\nshrunk: " << (again ? again->what : "does not fail again") << left
+             << "\nagain: SHOAL_SEED=" << seed << " SHOAL_SEEDS=1 SHOAL_OPS=" << count
+             << " build/dev/tests/model/model_test --gtest_filter=Model." << name;
     }
     say_reached();
   }
@@ -107,12 +110,14 @@ class Model : public testing::Test {
         EXPECT_GT(times, 0u) << to_string(kind) << " never went well";
       }
     }
-    std::cout << "; refused " << reached_.refused << ", records replayed " << reached_.replayed << ", segments freed "
-              << reached_.segments_freed << ", extents moved " << reached_.extents_moved << ", bytes from the store "
-              << reached_.bytes_from_store << ", from the disk cache " << reached_.bytes_from_cache << std::endl;
+    std::cout << "; refused " << reached_.refused << ", records replayed " << reached_.replayed
+              << ", segments freed " << reached_.segments_freed << ", extents moved "
+              << reached_.extents_moved << ", bytes from the store " << reached_.bytes_from_store
+              << ", from the disk cache " << reached_.bytes_from_cache << std::endl;
     if (reached_.operations <= 5'000) return;
-    for (const uint64_t reached : {reached_.refused, reached_.replayed, reached_.segments_freed,
-                                   reached_.extents_moved, reached_.bytes_from_store, reached_.bytes_from_cache}) {
+    for (const uint64_t reached :
+         {reached_.refused, reached_.replayed, reached_.segments_freed, reached_.extents_moved,
+          reached_.bytes_from_store, reached_.bytes_from_cache}) {
       EXPECT_GT(reached, 0u);
     }
   }

@@ -26,8 +26,9 @@ int PosixModel::lookup(const Node& directory, std::string_view name, NodePtr* fo
   return 0;
 }
 
-// POSIX open(2): the group may be that of the directory; Linux: it is when the directory has S_ISGID, and then a new
-// directory has it too. S_ISGID of an executable file needs CAP_FSETID or membership of the group (inode_init_owner).
+// POSIX open(2): the group may be that of the directory; Linux: it is when the directory has
+// S_ISGID, and then a new directory has it too. S_ISGID of an executable file needs CAP_FSETID or
+// membership of the group (inode_init_owner).
 NodePtr PosixModel::new_node(const Node& directory, uint32_t mode, const Who& who) {
   auto node = std::make_shared<Node>();
   node->mode = mode & ~who.umask;
@@ -38,7 +39,8 @@ NodePtr PosixModel::new_node(const Node& directory, uint32_t mode, const Who& wh
     node->gid = directory.gid;
     if (S_ISDIR(mode)) {
       node->mode |= S_ISGID;
-    } else if ((node->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && who.uid != 0 && who.gid != node->gid) {
+    } else if ((node->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && who.uid != 0 &&
+               who.gid != node->gid) {
       node->mode &= ~static_cast<uint32_t>(S_ISGID);
     }
   }
@@ -62,7 +64,8 @@ void PosixModel::take_name(const NodePtr& directory, std::string_view name) {
   touch(*directory);
 }
 
-int PosixModel::make(const NodePtr& directory, std::string_view name, uint32_t mode, const Who& who, NodePtr* made) {
+int PosixModel::make(const NodePtr& directory, std::string_view name, uint32_t mode, const Who& who,
+                     NodePtr* made) {
   if (directory->names.contains(std::string(name))) return EEXIST;
   if (directory->is_removed()) return ENOENT;
   if (S_ISDIR(mode)) mode &= S_IFMT | 01777;
@@ -73,7 +76,8 @@ int PosixModel::make(const NodePtr& directory, std::string_view name, uint32_t m
   return 0;
 }
 
-int PosixModel::make_unnamed(const NodePtr& directory, uint32_t mode, const Who& who, NodePtr* made) {
+int PosixModel::make_unnamed(const NodePtr& directory, uint32_t mode, const Who& who,
+                             NodePtr* made) {
   if (directory->is_removed()) return ENOENT;
   *made = new_node(*directory, mode, who);
   (*made)->linkable = true;
@@ -95,7 +99,8 @@ int PosixModel::link(const NodePtr& node, const NodePtr& directory, std::string_
 void PosixModel::lost_name(const NodePtr& node, const NodePtr& directory, std::string_view name) {
   node->nlink = node->is_directory() ? 0 : node->nlink - 1;
   node->ctime = now_;
-  if (node->nlink == 0 && keeps_trash_) trash_.push_back({node, directory.get(), directory, std::string(name)});
+  if (node->nlink == 0 && keeps_trash_)
+    trash_.push_back({node, directory.get(), directory, std::string(name)});
 }
 
 int PosixModel::unlink(const NodePtr& directory, std::string_view name) {
@@ -125,8 +130,8 @@ bool PosixModel::is_above(const Node& above, const Node& below) {
 }
 
 // The order of the errors is Linux's: do_renameat2, then vfs_rename and may_delete.
-int PosixModel::rename(const NodePtr& from, std::string_view name, const NodePtr& to, std::string_view new_name,
-                       Move move) {
+int PosixModel::rename(const NodePtr& from, std::string_view name, const NodePtr& to,
+                       std::string_view new_name, Move move) {
   NodePtr node;
   NodePtr target;
   if (lookup(*from, name, &node) != 0) return ENOENT;
@@ -181,7 +186,8 @@ void PosixModel::set_mtime(Node& node, Time time) {
   node.ctime = now_;
 }
 
-int PosixModel::set_xattr(Node& node, const std::string& name, std::string_view value, SetXattr how) {
+int PosixModel::set_xattr(Node& node, const std::string& name, std::string_view value,
+                          SetXattr how) {
   const bool there = node.xattrs.contains(name);
   if (there && how == SetXattr::kCreate) return EEXIST;
   if (!there && how == SetXattr::kReplace) return ENODATA;
@@ -221,10 +227,13 @@ void PosixModel::punch(Node& node, uint64_t offset, uint64_t length, bool kill_p
   zero(node, offset, length, true, kill_privileges);
 }
 
-void PosixModel::zero(Node& node, uint64_t offset, uint64_t length, bool keep_size, bool kill_privileges) {
+void PosixModel::zero(Node& node, uint64_t offset, uint64_t length, bool keep_size,
+                      bool kill_privileges) {
   if (!keep_size && node.data.size() < offset + length) node.data.resize(offset + length, '\0');
   const uint64_t end = std::min<uint64_t>(offset + length, node.data.size());
-  if (offset < end) std::fill(node.data.begin() + static_cast<long>(offset), node.data.begin() + static_cast<long>(end), '\0');
+  if (offset < end)
+    std::fill(node.data.begin() + static_cast<long>(offset),
+              node.data.begin() + static_cast<long>(end), '\0');
   changed(node, kill_privileges);
 }
 
@@ -236,11 +245,12 @@ void PosixModel::allocate(Node& node, uint64_t end, bool keep_size, bool kill_pr
   if (!grows) node.mtime = before;
 }
 
-int64_t PosixModel::copy(Node& from, uint64_t from_offset, Node& to, uint64_t to_offset, uint64_t length,
-                         bool kill_privileges) {
+int64_t PosixModel::copy(Node& from, uint64_t from_offset, Node& to, uint64_t to_offset,
+                         uint64_t length, bool kill_privileges) {
   if (from_offset >= from.data.size()) return 0;
   length = std::min<uint64_t>(length, from.data.size() - from_offset);
-  if (&from == &to && from_offset < to_offset + length && to_offset < from_offset + length) return -1;
+  if (&from == &to && from_offset < to_offset + length && to_offset < from_offset + length)
+    return -1;
   const std::string bytes = from.data.substr(from_offset, length);
   write(to, to_offset, bytes, kill_privileges);
   return static_cast<int64_t>(length);

@@ -1,7 +1,9 @@
-// PosixModel: a file system in plain memory, by the rules of POSIX.1-2017 and Linux's manual pages, as a kernel with
-// default_permissions asks for it: inodes and names, no path walking. The oracle of the model test.
+// PosixModel: a file system in plain memory, by the rules of POSIX.1-2017 and Linux's manual pages,
+// as a kernel with default_permissions asks for it: inodes and names, no path walking. The oracle
+// of the model test.
 //
-// Errors are errno values, 0 when all went well. Not thread-safe. Knows nothing of Shoal but the trash.
+// Errors are errno values, 0 when all went well. Not thread-safe. Knows nothing of Shoal but the
+// trash.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,8 @@ struct Who {
 };
 
 struct Node;
-using NodePtr = std::shared_ptr<Node>;  // shared by names, handles, the trash and who still looks at it
+using NodePtr =
+    std::shared_ptr<Node>;  // shared by names, handles, the trash and who still looks at it
 
 struct Node {
   Ino ino = 0;  // as the system calls it; filled in by the test
@@ -59,12 +62,14 @@ class PosixModel {
   // --- names. `made` and `found` are set when the answer is 0. ---
   int lookup(const Node& directory, std::string_view name, NodePtr* found) const;
   // `mode` with S_IFMT; a directory, or anything else that mknod, symlink and open make.
-  int make(const NodePtr& directory, std::string_view name, uint32_t mode, const Who& who, NodePtr* made);
+  int make(const NodePtr& directory, std::string_view name, uint32_t mode, const Who& who,
+           NodePtr* made);
   int make_unnamed(const NodePtr& directory, uint32_t mode, const Who& who, NodePtr* made);
   int link(const NodePtr& node, const NodePtr& directory, std::string_view name);
   int unlink(const NodePtr& directory, std::string_view name);
   int rmdir(const NodePtr& directory, std::string_view name);
-  int rename(const NodePtr& from, std::string_view name, const NodePtr& to, std::string_view new_name, Move move);
+  int rename(const NodePtr& from, std::string_view name, const NodePtr& to,
+             std::string_view new_name, Move move);
 
   // --- attributes ---
   void chmod(Node& node, uint32_t mode);
@@ -80,7 +85,8 @@ class PosixModel {
   void zero(Node& node, uint64_t offset, uint64_t length, bool keep_size, bool kill_privileges);
   void allocate(Node& node, uint64_t end, bool keep_size, bool kill_privileges);
   // Returns how many bytes were copied; EINVAL as -1 when the ranges overlap.
-  int64_t copy(Node& from, uint64_t from_offset, Node& to, uint64_t to_offset, uint64_t length, bool kill_privileges);
+  int64_t copy(Node& from, uint64_t from_offset, Node& to, uint64_t to_offset, uint64_t length,
+               bool kill_privileges);
 
   // --- handles ---
   void opened(Node& node) { ++node.handles; }

@@ -14,14 +14,18 @@ using client::Attr;
 using meta::Caller;
 
 constexpr std::array<const char*, 4> kNames = {"a", "b", "c", "d"};
-constexpr std::array<const char*, 4> kXattrs = {"user.one", "user.two", "trusted.three", "security.four"};
+constexpr std::array<const char*, 4> kXattrs = {"user.one", "user.two", "trusted.three",
+                                                "security.four"};
 constexpr uint64_t kFileBytesMaxHere = 400'000;
 
 meta::RenameMode to_meta(Move move) {
   switch (move) {
-    case Move::kReplace: return meta::RenameMode::kReplace;
-    case Move::kNoReplace: return meta::RenameMode::kNoReplace;
-    case Move::kExchange: return meta::RenameMode::kExchange;
+    case Move::kReplace:
+      return meta::RenameMode::kReplace;
+    case Move::kNoReplace:
+      return meta::RenameMode::kNoReplace;
+    case Move::kExchange:
+      return meta::RenameMode::kExchange;
   }
   return meta::RenameMode::kReplace;
 }
@@ -47,17 +51,21 @@ uint64_t offset_of(uint32_t n) { return n % 40 == 0 ? n % 250'000 : n % 12'000; 
 }  // namespace
 
 Runner::Runner(uint64_t seed, const WorldOptions& options, Reached& reached)
-    : reached_(reached), world_(seed, options), model_(options.trash_days > 0, world_.clock.now()) {}
+    : reached_(reached),
+      world_(seed, options),
+      model_(options.trash_days > 0, world_.clock.now()) {}
 
 std::optional<Failure> Runner::run(const std::vector<Op>& ops) {
-  if (const Status started = world_.start(); !started.ok()) return Failure{0, started.error().to_string()};
+  if (const Status started = world_.start(); !started.ok())
+    return Failure{0, started.error().to_string()};
   for (size_t i = 0; i < ops.size(); ++i) {
     world_.advance(1us + std::chrono::microseconds(ops[i].n[5] % 3'000));
     model_.set_time(world_.clock.now());
     kind_ = ops[i].kind;
     ++reached_.operations;
     apply(ops[i]);
-    const bool silent = kind_ == OpKind::kClose || kind_ == OpKind::kTime || kind_ == OpKind::kRemount || kind_ == OpKind::kCrash;
+    const bool silent = kind_ == OpKind::kClose || kind_ == OpKind::kTime ||
+                        kind_ == OpKind::kRemount || kind_ == OpKind::kCrash;
     if (silent) same(0, 0);
     if (failed()) return Failure{i, to_string(ops[i]) + ": " + failure_};
   }
@@ -142,7 +150,8 @@ Runner::Handle* Runner::handle(uint32_t n) {
   return open.empty() ? nullptr : open[n % open.size()];
 }
 
-void Runner::keep(uint32_t slot, const Result<client::OpenedFile>& opened, const NodePtr& node, bool append) {
+void Runner::keep(uint32_t slot, const Result<client::OpenedFile>& opened, const NodePtr& node,
+                  bool append) {
   Handle& handle = handles_[slot % kHandles];
   model_.opened(*node);
   if (handle.node) close(handle);
@@ -207,7 +216,8 @@ void Runner::names(const Op& op) {
         node = handle->node;
       }
       if (!node || failed()) return;
-      // Linux looks at the new name before it asks; a directory into itself may be refused earlier here.
+      // Linux looks at the new name before it asks; a directory into itself may be refused earlier
+      // here.
       const int expected = model_.link(node, at.directory, at.name);
       const int or_else = node == at.directory && expected == EEXIST ? EPERM : -1;
       const auto got = world_.client().link(as, node->ino, parent, at.name);
@@ -234,7 +244,9 @@ void Runner::rename(const Op& op) {
   if (!from.directory) return;
   const Place to = place(op.n[2], op.n[3]);
   if (!to.directory) return;
-  const Move move = op.n[4] % 6 == 0 ? Move::kNoReplace : op.n[4] % 6 == 1 ? Move::kExchange : Move::kReplace;
+  const Move move = op.n[4] % 6 == 0   ? Move::kNoReplace
+                    : op.n[4] % 6 == 1 ? Move::kExchange
+                                       : Move::kReplace;
   NodePtr node;
   NodePtr target;
   model_.lookup(*from.directory, from.name, &node);
@@ -242,8 +254,8 @@ void Runner::rename(const Op& op) {
   const int expected = model_.rename(from.directory, from.name, to.directory, to.name, move);
   // The kernel finds a target above the source itself, whatever the types are.
   const bool above = expected == ENOTEMPTY && node && !node->is_directory();
-  const Status got = world_.client().rename(caller(who(op.n[5])), from.directory->ino, from.name, to.directory->ino,
-                                            to.name, to_meta(move));
+  const Status got = world_.client().rename(caller(who(op.n[5])), from.directory->ino, from.name,
+                                            to.directory->ino, to.name, to_meta(move));
   same(expected, got.code(), above ? EISDIR : -1);
 }
 
@@ -257,7 +269,8 @@ void Runner::files(const Op& op) {
       const Who by = who(op.n[2]);
       NodePtr node;
       const int expected = model_.make_unnamed(at.directory, S_IFREG | 0644, by, &node);
-      const auto got = world_.client().create_unnamed(caller(by), at.directory->ino, 0644, {.read = true, .write = true});
+      const auto got = world_.client().create_unnamed(caller(by), at.directory->ino, 0644,
+                                                      {.read = true, .write = true});
       if (!same(expected, got.code())) return;
       node->ino = got->attr.ino;
       return keep(op.n[3], got, node, false);
@@ -267,7 +280,8 @@ void Runner::files(const Op& op) {
       if (!node || !node->is_regular()) return;
       const bool append = op.n[2] % 4 == 0;
       const bool truncate = op.n[2] % 7 == 0;
-      const client::OpenOptions options{.read = true, .write = true, .append = append, .truncate = truncate};
+      const client::OpenOptions options{
+          .read = true, .write = true, .append = append, .truncate = truncate};
       if (truncate) model_.truncate(*node, 0, false);
       const auto got = world_.client().open(caller({}), node->ino, options);
       if (same(0, got.code())) keep(op.n[3], got, node, append);
@@ -296,8 +310,10 @@ void Runner::create(const Op& op) {
   constexpr std::array<uint32_t, 4> kModes = {0644, 0755, 02755, 04755};
   uint32_t mode = kModes[op.n[3] / 8 % kModes.size()];
   // The kernel takes S_ISGID away before it asks (mode_strip_sgid).
-  const bool strip = (at.directory->mode & S_ISGID) != 0 && by.uid != 0 && by.gid != at.directory->gid;
-  if (strip && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) mode &= ~static_cast<uint32_t>(S_ISGID);
+  const bool strip =
+      (at.directory->mode & S_ISGID) != 0 && by.uid != 0 && by.gid != at.directory->gid;
+  if (strip && (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+    mode &= ~static_cast<uint32_t>(S_ISGID);
   NodePtr node;
   int expected = model_.make(at.directory, at.name, S_IFREG | mode, by, &node);
   if (expected == EEXIST) {
@@ -308,8 +324,10 @@ void Runner::create(const Op& op) {
       if (truncate) model_.truncate(*node, 0, false);
     }
   }
-  const client::OpenOptions options{.read = true, .write = true, .append = append, .truncate = truncate};
-  const auto got = world_.client().create(caller(by), at.directory->ino, at.name, mode, options, exclusive);
+  const client::OpenOptions options{
+      .read = true, .write = true, .append = append, .truncate = truncate};
+  const auto got =
+      world_.client().create(caller(by), at.directory->ino, at.name, mode, options, exclusive);
   if (!same(expected, got.code())) return;
   if (node->ino == 0) node->ino = got->attr.ino;
   keep(op.n[3], got, node, append);
@@ -343,18 +361,22 @@ void Runner::data(const Op& op) {
     }
     case OpKind::kPunch:
       model_.punch(node, offset, length, kill);
-      same(0, world_.client().fallocate(as, handle->id, {Kind::kPunch, true}, offset, length).code());
+      same(0,
+           world_.client().fallocate(as, handle->id, {Kind::kPunch, true}, offset, length).code());
       return;
     case OpKind::kZero: {
       const bool keep = op.n[4] % 2 == 0;
       model_.zero(node, offset, length, keep, kill);
-      same(0, world_.client().fallocate(as, handle->id, {Kind::kZero, keep}, offset, length).code());
+      same(0,
+           world_.client().fallocate(as, handle->id, {Kind::kZero, keep}, offset, length).code());
       return;
     }
     case OpKind::kAllocate: {
       const bool keep = op.n[4] % 2 == 0;
       model_.allocate(node, offset + length, keep, kill);
-      same(0, world_.client().fallocate(as, handle->id, {Kind::kAllocate, keep}, offset, length).code());
+      same(0, world_.client()
+                  .fallocate(as, handle->id, {Kind::kAllocate, keep}, offset, length)
+                  .code());
       return;
     }
     case OpKind::kCopyRange:
@@ -381,7 +403,8 @@ void Runner::write(const Op& op, bool append) {
   const Who by = who(op.n[3]);
   const bool kill = by.uid != 0;
   model_.write(node, offset, bytes, kill);
-  const uint64_t asked = handle->append ? op.n[1] % 1000 : offset;  // an O_APPEND handle does not care
+  const uint64_t asked =
+      handle->append ? op.n[1] % 1000 : offset;  // an O_APPEND handle does not care
   const auto got = world_.client().write(caller(by), handle->id, asked, as_bytes(bytes), kill);
   if (same(0, got.code()) && got->bytes != bytes.size()) fail("a short write");
 }
@@ -393,11 +416,14 @@ void Runner::copy_range(const Op& op) {
   const uint64_t to_offset = offset_of(op.n[4]);
   const uint64_t length = length_of(op.n[2]);
   int64_t expected = 0;
-  if (!to->append) expected = model_.copy(*from->node, from_offset, *to->node, to_offset, length, false);
-  const auto got = world_.client().copy_range(caller({}), from->id, from_offset, to->id, to_offset, length);
+  if (!to->append)
+    expected = model_.copy(*from->node, from_offset, *to->node, to_offset, length, false);
+  const auto got =
+      world_.client().copy_range(caller({}), from->id, from_offset, to->id, to_offset, length);
   if (to->append) {
     same(EBADF, got.code());
-  } else if (same(expected < 0 ? EINVAL : 0, got.code()) && got->bytes != static_cast<uint64_t>(expected)) {
+  } else if (same(expected < 0 ? EINVAL : 0, got.code()) &&
+             got->bytes != static_cast<uint64_t>(expected)) {
     fail(fmt::format("copied {} bytes, must be {}", got->bytes, expected));
   }
 }
@@ -411,7 +437,9 @@ void Runner::read(const Op& op) {
   if (!same(0, got.code())) return;
   bytes.resize(*got);
   const std::string expected = offset < data.size() ? data.substr(offset, length_of(op.n[2])) : "";
-  if (bytes != expected) fail(fmt::format("read {} bytes at {}: other bytes, {} of them", expected.size(), offset, bytes.size()));
+  if (bytes != expected)
+    fail(fmt::format("read {} bytes at {}: other bytes, {} of them", expected.size(), offset,
+                     bytes.size()));
 }
 
 // A hole may be anywhere where zeros are; what is not zero is no hole.
@@ -431,7 +459,8 @@ void Runner::seek(const Op& op) {
   const uint64_t first = next_data.ok() ? *next_data : data.size();
   if (first > data.size() || *next_hole > data.size()) return fail("seek: behind the end");
   for (uint64_t i = offset; i < first; ++i) {
-    if (data[i] != '\0') return fail(fmt::format("seek_data({}) = {} skips byte {}", offset, first, i));
+    if (data[i] != '\0')
+      return fail(fmt::format("seek_data({}) = {} skips byte {}", offset, first, i));
   }
   if (*next_hole < data.size() && data[*next_hole] != '\0') return fail("seek_hole found a byte");
 }
@@ -485,11 +514,15 @@ void Runner::xattr(const Op& op, bool set) {
     return;
   }
   const std::string value = pattern(op.n[4], op.n[4] % 8 == 0 ? op.n[4] % 5'000 : op.n[4] % 200);
-  constexpr std::array<SetXattr, 3> kHow = {SetXattr::kEither, SetXattr::kCreate, SetXattr::kReplace};
+  constexpr std::array<SetXattr, 3> kHow = {SetXattr::kEither, SetXattr::kCreate,
+                                            SetXattr::kReplace};
   using XattrMode = meta::Metadata::XattrMode;
-  constexpr std::array<XattrMode, 3> kMode = {XattrMode::kEither, XattrMode::kCreate, XattrMode::kReplace};
+  constexpr std::array<XattrMode, 3> kMode = {XattrMode::kEither, XattrMode::kCreate,
+                                              XattrMode::kReplace};
   const int expected = model_.set_xattr(*node, name, value, kHow[op.n[3] % 3]);
-  same(expected, world_.client().setxattr(caller({}), node->ino, name, value, kMode[op.n[3] % 3], false).code());
+  same(expected, world_.client()
+                     .setxattr(caller({}), node->ino, name, value, kMode[op.n[3] % 3], false)
+                     .code());
 }
 
 // --- the whole mount ---
@@ -539,12 +572,14 @@ void Runner::restart() {
     if (handle.node) model_.closed(*handle.node);
     handle = {};
   }
-  if (const Status started = world_.start(); !started.ok()) return fail("start: " + started.error().to_string());
+  if (const Status started = world_.start(); !started.ok())
+    return fail("start: " + started.error().to_string());
   const data::ReplayReport& report = world_.replay_report();
   reached_.replayed += report.applied;
   if (report.conflicts != 0 || report.quarantined_files != 0 || report.torn_tails != 0) {
-    fail(fmt::format("replay: {} conflicts, {} files quarantined, {} torn tails: {}", report.conflicts,
-                     report.quarantined_files, report.torn_tails, fmt::join(report.lines, "; ")));
+    fail(fmt::format("replay: {} conflicts, {} files quarantined, {} torn tails: {}",
+                     report.conflicts, report.quarantined_files, report.torn_tails,
+                     fmt::join(report.lines, "; ")));
   }
 }
 
@@ -563,7 +598,8 @@ void Runner::remount() {
   restart();
 }
 
-// What was journaled survives a SIGKILL, so all is journaled before: nothing may change for who looks.
+// What was journaled survives a SIGKILL, so all is journaled before: nothing may change for who
+// looks.
 void Runner::crash() {
   for (const Handle& handle : handles_) {
     if (handle.node && !world_.client().flush(handle.id, 1).ok()) fail("flush");

@@ -1,6 +1,7 @@
 // Runner: performs a list of operations on the model and on the system and compares (design §10.2).
 //
-// An operation is plain numbers that mean something in any state, so a failing list can be shrunk by leaving some out.
+// An operation is plain numbers that mean something in any state, so a failing list can be shrunk
+// by leaving some out.
 #pragma once
 
 #include <array>
@@ -16,11 +17,43 @@
 namespace shoal::model {
 
 enum class OpKind : uint8_t {
-  kMkdir, kMknod, kSymlink, kLink, kLinkHandle, kUnlink, kRmdir, kRename,
-  kCreate, kCreateUnnamed, kOpen, kClose, kRemember,
-  kWrite, kAppend, kTruncate, kPunch, kZero, kAllocate, kCopyRange, kRead, kSeek, kFsync,
-  kChmod, kChown, kSetTimes, kSetXattr, kRemoveXattr,
-  kTime, kStore, kCollect, kRepack, kRestore, kEmptyTrash, kRemount, kCrash, kCompare,
+  kMkdir,
+  kMknod,
+  kSymlink,
+  kLink,
+  kLinkHandle,
+  kUnlink,
+  kRmdir,
+  kRename,
+  kCreate,
+  kCreateUnnamed,
+  kOpen,
+  kClose,
+  kRemember,
+  kWrite,
+  kAppend,
+  kTruncate,
+  kPunch,
+  kZero,
+  kAllocate,
+  kCopyRange,
+  kRead,
+  kSeek,
+  kFsync,
+  kChmod,
+  kChown,
+  kSetTimes,
+  kSetXattr,
+  kRemoveXattr,
+  kTime,
+  kStore,
+  kCollect,
+  kRepack,
+  kRestore,
+  kEmptyTrash,
+  kRemount,
+  kCrash,
+  kCompare,
 };
 std::string_view to_string(OpKind kind);
 std::vector<OpKind> all_kinds();
@@ -37,9 +70,9 @@ std::vector<Op> random_ops(uint64_t seed, size_t count);
 struct Reached {
   std::array<uint64_t, 64> went_well = {};  // by kind of operation
   uint64_t refused = 0;
-  uint64_t replayed = 0;        // records applied by a start
+  uint64_t replayed = 0;  // records applied by a start
   uint64_t segments_freed = 0;
-  uint64_t extents_moved = 0;   // by repack
+  uint64_t extents_moved = 0;  // by repack
   uint64_t bytes_from_store = 0;
   uint64_t bytes_from_cache = 0;
   uint64_t operations = 0;
@@ -53,8 +86,8 @@ struct Failure {
 class Runner {
  public:
   Runner(uint64_t seed, const WorldOptions& options, Reached& reached);
-  // The first difference, if any. After the last operation everything is compared, remounted, compared again and
-  // checked by fsck.
+  // The first difference, if any. After the last operation everything is compared, remounted,
+  // compared again and checked by fsck.
   std::optional<Failure> run(const std::vector<Op>& ops);
 
  private:
@@ -63,7 +96,8 @@ class Runner {
     NodePtr node;
     bool append = false;
   };
-  struct Place {  // a directory and a name in it; directory null: the way there was an error, the same on both sides
+  struct Place {  // a directory and a name in it; directory null: the way there was an error, the
+                  // same on both sides
     NodePtr directory;
     std::string name;
   };
@@ -94,7 +128,8 @@ class Runner {
   Handle* handle(uint32_t n);
   meta::Caller caller(const Who& who) const;
   Who who(uint32_t n) const;
-  void keep(uint32_t slot, const Result<client::OpenedFile>& opened, const NodePtr& node, bool append);
+  void keep(uint32_t slot, const Result<client::OpenedFile>& opened, const NodePtr& node,
+            bool append);
   void close(Handle& handle);
 
   // --- comparing ---

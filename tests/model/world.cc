@@ -18,7 +18,8 @@ constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
-// A mount ends its process when the engine cannot sync. Here it goes on, without effect, until the test looks.
+// A mount ends its process when the engine cannot sync. Here it goes on, without effect, until the
+// test looks.
 class World::MortalEngine final : public engine::KvEngine {
  public:
   MortalEngine(engine::KvEngine& under, std::atomic<bool>& ended) : under_(under), ended_(ended) {}
@@ -111,7 +112,8 @@ Status World::open_parts() {
   });
   engine_ = std::make_unique<MortalEngine>(*faulty_engine_, ended_);
 
-  const meta::VolumeSpec spec{.name = "model", .bucket = "file:///bucket", .trash_days = options_.trash_days};
+  const meta::VolumeSpec spec{
+      .name = "model", .bucket = "file:///bucket", .trash_days = options_.trash_days};
   TRY(meta::format_volume(*engine_, spec, clock, random_));
   object::ObjectStore* store = memory_store_.get();
   if (options_.bucket == BucketKind::kFolder) {
@@ -119,9 +121,10 @@ Status World::open_parts() {
     TRY_ASSIGN(folder_store_, object::open_folder_store(faulty_disk_, inline_, kBucketFolder));
     store = folder_store_.get();
   }
-  store_ = object::make_faulty_store(*store, [this](object::Call call, const std::string& key, uint64_t) {
-    return on_store_call ? on_store_call(call, key) : object::Fault::kNone;
-  });
+  store_ = object::make_faulty_store(
+      *store, [this](object::Call call, const std::string& key, uint64_t) {
+        return on_store_call ? on_store_call(call, key) : object::Fault::kNone;
+      });
   TRY_ASSIGN(owner_, meta::open_owner(*engine_, clock, random_, *executor_));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
 
@@ -133,27 +136,32 @@ Status World::open_parts() {
   staging_options.segment_bytes = options_.segment_bytes;
   staging_options.seal_large_bytes = options_.segment_bytes / 4;
   const data::StagingSeams seams{faulty_disk_, clock, random_, *executor_, *store_};
-  TRY_ASSIGN(staging_, data::Staging::open(seams, kStateFolder, {volume_.uuid, volume_.lineage, "host"},
-                                           staging_options));
+  TRY_ASSIGN(staging_,
+             data::Staging::open(seams, kStateFolder, {volume_.uuid, volume_.lineage, "host"},
+                                 staging_options));
   TRY_ASSIGN(session_, metadata().session_open("host", "model"));
-  TRY_ASSIGN(const uint32_t number, metadata().store_open(session_, staging_->uuid(), "host", staging_->folder(),
-                                                          staging_->nonce()));
+  TRY_ASSIGN(const uint32_t number, metadata().store_open(session_, staging_->uuid(), "host",
+                                                          staging_->folder(), staging_->nonce()));
   TRY_ASSIGN(replay_, staging_->replay(metadata(), number));
   TRY(settle_lost_segments());
-  reader_ = data::Reader::make({*store_, *cache_, inline_, clock, volume_.uuid}, staging_.get(), {});
+  reader_ =
+      data::Reader::make({*store_, *cache_, inline_, clock, volume_.uuid}, staging_.get(), {});
   client::ClientOptions client_options;
   client_options.end_process = [this] { ended_ = true; };
   client_ = std::make_unique<client::ClientImpl>(
-      client::Client::Seams{metadata(), *staging_, *reader_, *cache_, clock, *executor_, session_, number},
+      client::Client::Seams{metadata(), *staging_, *reader_, *cache_, clock, *executor_, session_,
+                            number},
       client_options, volume_);
   return {};
 }
 
-// As a mount does (cmd/open_volume.cc): what had no living byte lost nothing, anything else is refused.
+// As a mount does (cmd/open_volume.cc): what had no living byte lost nothing, anything else is
+// refused.
 Status World::settle_lost_segments() {
   for (const meta::SegmentInfo& segment : replay_.lost_segments) {
     if (segment.live_bytes != 0) {
-      return error(ENOENT, "segment {} was lost with {} living bytes", segment.id.to_string(), segment.live_bytes);
+      return error(ENOENT, "segment {} was lost with {} living bytes", segment.id.to_string(),
+                   segment.live_bytes);
     }
     TRY(metadata().segment_discard({}, segment.id));
   }
@@ -210,11 +218,13 @@ Status World::store_everything() {
 Result<data::GcReport> World::collect_garbage() {
   data::GcOptions options;
   options.remove = true;
-  return data::collect_garbage(metadata(), maintenance(), *store_, reader_.get(), volume_.uuid, clock, options);
+  return data::collect_garbage(metadata(), maintenance(), *store_, reader_.get(), volume_.uuid,
+                               clock, options);
 }
 
 Result<data::RepackReport> World::repack() {
-  return data::repack(metadata(), maintenance(), *store_, *reader_, *staging_, volume_.uuid, nullptr);
+  return data::repack(metadata(), maintenance(), *store_, *reader_, *staging_, volume_.uuid,
+                      nullptr);
 }
 
 std::vector<std::string> World::fsck() {

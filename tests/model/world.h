@@ -1,10 +1,11 @@
-// World: the whole stack in one process, without FUSE: a client over an owner over an engine, with staging, reader and
-// bucket. Disk, clock, bucket and (for the memory engine) engine outlive the mounts, so a world can be remounted,
-// killed, and its power cut.
+// World: the whole stack in one process, without FUSE: a client over an owner over an engine, with
+// staging, reader and bucket. Disk, clock, bucket and (for the memory engine) engine outlive the
+// mounts, so a world can be remounted, killed, and its power cut.
 //
-// Everything of Shoal runs on the calling thread: tasks when the test says so, the store's and the reader's calls at
-// once. So a seed decides all that happens, but for RocksDB's own threads. No call of the client may wait for the
-// executor: instead of an fsync of class `object` or flush_all(store), use store_everything().
+// Everything of Shoal runs on the calling thread: tasks when the test says so, the store's and the
+// reader's calls at once. So a seed decides all that happens, but for RocksDB's own threads. No
+// call of the client may wait for the executor: instead of an fsync of class `object` or
+// flush_all(store), use store_everything().
 #pragma once
 
 #include <functional>
@@ -63,7 +64,8 @@ class World {
   Status start();
   // Orderly, as an unmount. The disk and the bucket stay.
   void stop();
-  // SIGKILL: nothing is journaled, committed or synced any more. What programs wrote to the disk stays.
+  // SIGKILL: nothing is journaled, committed or synced any more. What programs wrote to the disk
+  // stays.
   void kill();
   // As kill(), and what no sync covered is dropped, torn or kept as `seed` decides.
   sim::CutReport cut_power(uint64_t seed);
@@ -91,8 +93,8 @@ class World {
   std::function<sim::FaultyFs::Fault(sim::FsCall, const Path&)> on_disk_call;
   std::function<engine::Fault(engine::Call)> on_engine_call;
   std::function<object::Fault(object::Call, const std::string&)> on_store_call;
-  // The process ended itself: the engine could not sync (client/committer.h). Nothing it does afterwards has an
-  // effect; what it answers means nothing.
+  // The process ended itself: the engine could not sync (client/committer.h). Nothing it does
+  // afterwards has an effect; what it answers means nothing.
   bool process_ended() const { return ended_; }
 
   sim::SimFs disk;

@@ -8,8 +8,12 @@ class ForgetfulFile final : public File {
   ForgetfulFile(std::unique_ptr<File> below, std::string kind, const ForgetfulFs::Forget& forget)
       : below_(std::move(below)), kind_(std::move(kind)), forget_(forget) {}
 
-  Result<size_t> read_at(uint64_t offset, MutableBytes into) override { return below_->read_at(offset, into); }
-  Status write_at(uint64_t offset, ByteView bytes) override { return below_->write_at(offset, bytes); }
+  Result<size_t> read_at(uint64_t offset, MutableBytes into) override {
+    return below_->read_at(offset, into);
+  }
+  Status write_at(uint64_t offset, ByteView bytes) override {
+    return below_->write_at(offset, bytes);
+  }
   Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) override {
     return below_->write_spans_at(offset, spans);
   }
@@ -17,7 +21,9 @@ class ForgetfulFile final : public File {
   Status sync() override { return forget_(kind_) ? Status() : below_->sync(); }
   Result<uint64_t> size() const override { return below_->size(); }
   Status truncate(uint64_t size) override { return below_->truncate(size); }
-  Status allocate(uint64_t offset, uint64_t length) override { return below_->allocate(offset, length); }
+  Status allocate(uint64_t offset, uint64_t length) override {
+    return below_->allocate(offset, length);
+  }
   Status punch(uint64_t offset, uint64_t length) override { return below_->punch(offset, length); }
 
  private:
@@ -26,7 +32,9 @@ class ForgetfulFile final : public File {
   const ForgetfulFs::Forget& forget_;
 };
 
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 std::string directory_kind(const Path& path) {
   if (path.starts_with("/bucket")) return path == "/bucket" ? "bucket" : "bucket directory";
@@ -56,11 +64,14 @@ std::string file_kind(const Path& path) {
 
 }  // namespace
 
-std::string sync_kind(const Path& path, bool directory) { return directory ? directory_kind(path) : file_kind(path); }
+std::string sync_kind(const Path& path, bool directory) {
+  return directory ? directory_kind(path) : file_kind(path);
+}
 
 Result<std::unique_ptr<File>> ForgetfulFs::open(const Path& path, OpenMode mode) {
   TRY_ASSIGN(std::unique_ptr<File> file, below_.open(path, mode));
-  return std::unique_ptr<File>(std::make_unique<ForgetfulFile>(std::move(file), file_kind(path), forget_));
+  return std::unique_ptr<File>(
+      std::make_unique<ForgetfulFile>(std::move(file), file_kind(path), forget_));
 }
 
 }  // namespace shoal::power

@@ -1,5 +1,5 @@
-// ForgetfulFs: a LocalFs that leaves out chosen syncs and says they were done. A power test that does not notice proves
-// that either the sync is not needed or the test is blind.
+// ForgetfulFs: a LocalFs that leaves out chosen syncs and says they were done. A power test that
+// does not notice proves that either the sync is not needed or the test is blind.
 #pragma once
 
 #include <functional>
@@ -10,7 +10,8 @@
 
 namespace shoal::power {
 
-// What is synced: the kind of a file or directory, numbers and ids left out ("journal", "bucket directory", …).
+// What is synced: the kind of a file or directory, numbers and ids left out ("journal", "bucket
+// directory", …).
 std::string sync_kind(const Path& path, bool directory);
 
 class ForgetfulFs final : public LocalFs {

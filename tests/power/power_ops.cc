@@ -72,7 +72,8 @@ void PowerRun::create() {
   Names names = this->names();
   names[path] = id;
   changed_names(std::move(names), {id});
-  const auto made = world_.client().create(kRoot, parent, name, 0644, {.read = true, .write = true}, true);
+  const auto made =
+      world_.client().create(kRoot, parent, name, 0644, {.read = true, .write = true}, true);
   if (!done(made.ok() ? Status() : Status(made.error()), "create")) return;
   files_[id].ino = made->attr.ino;
   files_[id].open = made->handle;
@@ -101,7 +102,8 @@ void PowerRun::rename() {
   names.erase(source->first);
   const FileId other = replaces ? target->second : source->second;
   if (exchange) names[source->first] = other;
-  if (replaces) bounds_.push_back({history_.size(), source->second, files_[source->second].states.size() - 1});
+  if (replaces)
+    bounds_.push_back({history_.size(), source->second, files_[source->second].states.size() - 1});
   if (exchange) bounds_.push_back({history_.size(), other, files_[other].states.size() - 1});
   changed_names(std::move(names), {source->second, other});
   const auto [from_parent, from_name] = split(source->first);
@@ -140,7 +142,8 @@ void PowerRun::write() {
   const auto handle = handle_of(file->second);
   if (!handle) return;
   std::string state = files_[file->second].now();
-  const std::string bytes(1 + below(below(8) == 0 ? 9'000 : 1'500), static_cast<char>('A' + below(50)));
+  const std::string bytes(1 + below(below(8) == 0 ? 9'000 : 1'500),
+                          static_cast<char>('A' + below(50)));
   const uint64_t offset = below(3) == 0 ? below(12'000) : state.size();
   if (offset + bytes.size() > kFileBytesMax) return;
   fit(state, offset + bytes.size());
@@ -172,10 +175,13 @@ void PowerRun::reshape() {
     const uint64_t length = 1 + below(4'000);
     if (zero) fit(state, offset + length);
     const uint64_t end = std::min<uint64_t>(offset + length, state.size());
-    if (offset < end) std::fill(state.begin() + static_cast<long>(offset), state.begin() + static_cast<long>(end), '\0');
+    if (offset < end)
+      std::fill(state.begin() + static_cast<long>(offset), state.begin() + static_cast<long>(end),
+                '\0');
     add_state(which->second, std::move(state));
     using Kind = client::FallocateMode::Kind;
-    const auto punched = world_.client().fallocate(kRoot, *handle, {zero ? Kind::kZero : Kind::kPunch, !zero}, offset, length);
+    const auto punched = world_.client().fallocate(
+        kRoot, *handle, {zero ? Kind::kZero : Kind::kPunch, !zero}, offset, length);
     if (!punched.ok()) status = punched.error();
   }
   if (done(status, "truncate or fallocate")) file.kill_floor = file.states.size() - 1;
@@ -198,7 +204,8 @@ void PowerRun::copy() {
   add_state(to->second, std::move(state));
   const auto copied = world_.client().copy_range(kRoot, *source, offset, *target, at, length);
   if (!done(copied.ok() ? Status() : Status(copied.error()), "copy_range")) return;
-  for (const FileId id : {from->second, to->second}) files_[id].kill_floor = files_[id].states.size() - 1;
+  for (const FileId id : {from->second, to->second})
+    files_[id].kill_floor = files_[id].states.size() - 1;
 }
 
 void PowerRun::fsync() {

@@ -16,7 +16,8 @@ model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wr
   options.engine = model::EngineKind::kRocksdb;
   options.bucket = model::BucketKind::kFolder;
   options.segment_bytes = seed % 3 == 0 ? 16 << 10 : 64 << 10;
-  options.write_buffer_bytes = seed % 2 == 0 ? 0 : 1 << 20;  // 0: the least, so that tables are written
+  options.write_buffer_bytes =
+      seed % 2 == 0 ? 0 : 1 << 20;  // 0: the least, so that tables are written
   options.wrap_disk = std::move(wrap);
   return options;
 }
@@ -30,11 +31,12 @@ PowerRun::PowerRun(uint64_t seed, std::string forget, Tally& tally)
       random_(seed * 31 + 7),
       world_(seed, options(
                        [this](LocalFs& disk) {
-                         return std::make_unique<ForgetfulFs>(disk, [this](const std::string& kind) {
-                           MutexLock lock(syncs_mutex_);
-                           tally_.syncs.insert(kind);
-                           return kind == forget_;
-                         });
+                         return std::make_unique<ForgetfulFs>(disk,
+                                                              [this](const std::string& kind) {
+                                                                MutexLock lock(syncs_mutex_);
+                                                                tally_.syncs.insert(kind);
+                                                                return kind == forget_;
+                                                              });
                        },
                        seed)) {}
 
@@ -43,15 +45,18 @@ void PowerRun::fail(std::string what) {
 }
 
 std::optional<std::string> PowerRun::run(int lives) {
-  if (const Status started = world_.start(); !started.ok()) return "first start: " + started.error().to_string();
+  if (const Status started = world_.start(); !started.ok())
+    return "first start: " + started.error().to_string();
   folders_ = {kRootIno};
   for (int i = 1; i < kFolders; ++i) {
-    folders_.push_back(world_.client().mkdir(kRoot, kRootIno, "d" + std::to_string(i), 0755).value().ino);
+    folders_.push_back(
+        world_.client().mkdir(kRoot, kRootIno, "d" + std::to_string(i), 0755).value().ino);
   }
   world_.client().fsync_dir(kRootIno).value();
   for (int i = 0; i < lives && failure_.empty(); ++i) life();
   if (failure_.empty()) return {};
-  return fmt::format("seed {}{}: {}", seed_, forget_.empty() ? "" : ", without the sync of: " + forget_, failure_);
+  return fmt::format("seed {}{}: {}", seed_,
+                     forget_.empty() ? "" : ", without the sync of: " + forget_, failure_);
 }
 
 // --- lives ---
@@ -73,7 +78,8 @@ void PowerRun::end(bool power) {
   if (power) {
     ++tally_.cuts;
     const sim::CutReport report = world_.cut_power(random_.u64());
-    if (report.writes_dropped + report.writes_torn + report.names_dropped > 0) ++tally_.cuts_that_lost;
+    if (report.writes_dropped + report.writes_torn + report.names_dropped > 0)
+      ++tally_.cuts_that_lost;
   } else {
     ++tally_.kills;
     world_.kill();
@@ -134,7 +140,8 @@ bool PowerRun::matches(const Names& names, const std::map<std::string, Ino>& obs
 }
 
 // The last that matches; the bounds of renames are checked against every candidate by verify().
-std::optional<size_t> PowerRun::find_names(const std::map<std::string, Ino>& observed, size_t floor) const {
+std::optional<size_t> PowerRun::find_names(const std::map<std::string, Ino>& observed,
+                                           size_t floor) const {
   for (size_t i = history_.size(); i-- > floor;) {
     if (matches(history_[i], observed)) return i;
   }
@@ -144,14 +151,16 @@ std::optional<size_t> PowerRun::find_names(const std::map<std::string, Ino>& obs
 void PowerRun::verify(bool power) {
   const std::map<std::string, Ino> observed = observe();
   if (!failure_.empty()) return;
-  const std::optional<size_t> last = find_names(observed, power ? names_floor_ : history_.size() - 2);
+  const std::optional<size_t> last =
+      find_names(observed, power ? names_floor_ : history_.size() - 2);
   if (!last) {
     std::string text;
     for (const auto& [path, ino] : observed) text += fmt::format(" {}={}", path, ino);
-    return fail(fmt::format("the names are no state from {} of {} after a {}:{}", names_floor_, history_.size(),
-                            power ? "power cut" : "kill", text));
+    return fail(fmt::format("the names are no state from {} of {} after a {}:{}", names_floor_,
+                            history_.size(), power ? "power cut" : "kill", text));
   }
-  // Equal names may be those of an earlier moment, to which fewer bounds apply: the earliest is the fair one.
+  // Equal names may be those of an earlier moment, to which fewer bounds apply: the earliest is the
+  // fair one.
   size_t found = *last;
   for (size_t i = power ? names_floor_ : found; i < found; ++i) {
     if (matches(history_[i], observed)) found = i;
@@ -192,11 +201,13 @@ void PowerRun::verify_file(FileId id, const std::string& path, size_t floor) {
   for (size_t i = 0; i < floor; ++i) {
     if (file.states[i] == bytes) earlier = i;
   }
-  fail(fmt::format("{} (inode {}): {} bytes are no state from {} of {}{}", path, attr->ino, bytes.size(), floor,
-                   file.states.size(), earlier < floor ? fmt::format(", but state {}", earlier) : ""));
+  fail(fmt::format("{} (inode {}): {} bytes are no state from {} of {}{}", path, attr->ino,
+                   bytes.size(), floor, file.states.size(),
+                   earlier < floor ? fmt::format(", but state {}", earlier) : ""));
 }
 
-// What was found is how things are. After a power cut it is also safe: nothing else is left on the disk.
+// What was found is how things are. After a power cut it is also safe: nothing else is left on the
+// disk.
 void PowerRun::settle(size_t found, const std::map<std::string, Ino>& observed, bool power) {
   const Names now = history_[found];
   for (const auto& [path, id] : now) files_[id].ino = observed.at(path);

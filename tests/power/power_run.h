@@ -1,14 +1,16 @@
-// PowerRun: random work on the whole stack of one simulated machine whose power goes at random changes of its disk.
-// After each cut the volume must open without help, and
+// PowerRun: random work on the whole stack of one simulated machine whose power goes at random
+// changes of its disk. After each cut the volume must open without help, and
 //
-//   names  are as after some prefix of the operations on names, at least up to the last fsync of a directory and the
+//   names  are as after some prefix of the operations on names, at least up to the last fsync of a
+//   directory and the
 //          last change of the names of a file that was fsynced since;
-//   files  are as after some prefix of their operations, at least up to their last fsync, and to what they were when
+//   files  are as after some prefix of their operations, at least up to their last fsync, and to
+//   what they were when
 //          they were renamed over another one, if that rename is there (I12); never an error;
 //   fsck   finds nothing.
 //
-// A SIGKILL, now and then, loses nothing of the names, and of a file only what no close, truncate, punch or copy
-// followed.
+// A SIGKILL, now and then, loses nothing of the names, and of a file only what no close, truncate,
+// punch or copy followed.
 #pragma once
 
 #include <map>
@@ -25,7 +27,8 @@ namespace shoal::power {
 struct Tally {
   uint64_t cuts = 0;
   uint64_t cuts_in_start = 0;
-  uint64_t cuts_that_lost = 0;     // something acknowledged but not synced, so the cut could be told from none
+  uint64_t cuts_that_lost =
+      0;  // something acknowledged but not synced, so the cut could be told from none
   uint64_t kills = 0;
   uint64_t operations = 0;
   uint64_t fsyncs = 0;
@@ -33,7 +36,7 @@ struct Tally {
   uint64_t synced_files_verified = 0;  // that had to be found up to an fsync of the same life
   uint64_t replayed = 0;
   uint64_t segments_stored = 0;
-  std::set<std::string> syncs;     // kinds seen
+  std::set<std::string> syncs;  // kinds seen
 };
 
 class PowerRun {
@@ -56,7 +59,7 @@ class PowerRun {
     const std::string& now() const { return states.back(); }
   };
   using Names = std::map<std::string, FileId>;  // path → file
-  struct Bound {  // holds if the names at `index` or later are found
+  struct Bound {                                // holds if the names at `index` or later are found
     size_t index;
     FileId file;
     size_t state;

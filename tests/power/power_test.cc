@@ -1,9 +1,10 @@
-// Power test (design §10.5) of the whole stack: RocksDB, staging, disk cache and folder bucket on one simulated disk.
+// Power test (design §10.5) of the whole stack: RocksDB, staging, disk cache and folder bucket on
+// one simulated disk.
 //
 //   SHOAL_SEED=7 SHOAL_SEEDS=1 build/dev/tests/power/power_test --gtest_filter=Power.what*
 //
-// runs one seed again. SHOAL_SEEDS=300 makes some thousand cuts. SHOAL_FORGET="journal" leaves out the syncs of that
-// kind and so must fail; the second test tries all of them.
+// runs one seed again. SHOAL_SEEDS=300 makes some thousand cuts. SHOAL_FORGET="journal" leaves out
+// the syncs of that kind and so must fail; the second test tries all of them.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -40,11 +41,12 @@ TEST_F(Power, what_was_fsynced_survives_every_cut_and_the_rest_is_a_prefix) {
     const auto failure = PowerRun(seed, forget == nullptr ? "" : forget, tally).run(kLives);
     ASSERT_FALSE(failure) << *failure << "\nagain: SHOAL_SEED=" << seed << " SHOAL_SEEDS=1";
   }
-  std::cout << tally.cuts << " cuts, " << tally.cuts_in_start << " of them while opening, " << tally.cuts_that_lost
-            << " lost unsynced bytes or names; " << tally.kills << " kills; " << tally.operations << " operations, "
-            << tally.fsyncs << " fsyncs; " << tally.files_verified << " files verified, " << tally.synced_files_verified
-            << " fsynced in the life before; " << tally.replayed << " records replayed, " << tally.segments_stored
-            << " segments stored" << std::endl;
+  std::cout << tally.cuts << " cuts, " << tally.cuts_in_start << " of them while opening, "
+            << tally.cuts_that_lost << " lost unsynced bytes or names; " << tally.kills
+            << " kills; " << tally.operations << " operations, " << tally.fsyncs << " fsyncs; "
+            << tally.files_verified << " files verified, " << tally.synced_files_verified
+            << " fsynced in the life before; " << tally.replayed << " records replayed, "
+            << tally.segments_stored << " segments stored" << std::endl;
   std::cout << "synced:";
   for (const std::string& kind : tally.syncs) std::cout << " [" << kind << "]";
   std::cout << std::endl;

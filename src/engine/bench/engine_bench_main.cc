@@ -1,5 +1,6 @@
-// engine_bench [FOLDER] [FILES]: what the RocksDB engine costs, with its files through our LocalFs and through
-// RocksDB's own, in alternating rounds. Not a test; figures go into docs/performance.md.
+// engine_bench [FOLDER] [FILES]: what the RocksDB engine costs, with its files through our LocalFs
+// and through RocksDB's own, in alternating rounds. Not a test; figures go into
+// docs/performance.md.
 #include <fmt/core.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
@@ -21,7 +22,8 @@ namespace shoal::engine {
 namespace {
 
 constexpr int kRounds = 5;
-constexpr int kTurns = 20;  // of creates in a round: short, so that other work on the machine hits both alike
+constexpr int kTurns =
+    20;  // of creates in a round: short, so that other work on the machine hits both alike
 
 std::string inode_key(uint64_t ino) {
   std::string key = "I";
@@ -67,7 +69,8 @@ Cost measure(uint64_t n, const std::function<void(uint64_t)>& body) {
   return {wall * 1e6 / count, (cpu_seconds() - cpu) * 1e6 / count};
 }
 
-// Creates files as the owner does: one batch updates the directory's inode and inserts entry and inode.
+// Creates files as the owner does: one batch updates the directory's inode and inserts entry and
+// inode.
 class Volume {
  public:
   Volume(std::string name, RealFs& fs, Path folder, std::unique_ptr<rocksdb::Env> env)
@@ -113,8 +116,9 @@ class Volume {
       }
       std::sort(wall.begin(), wall.end());
       std::sort(cpu.begin(), cpu.end());
-      fmt::print("{:<10} {:<24} median {:8.2f} us wall {:8.2f} us CPU (wall {:.2f} … {:.2f})\n", name_, what,
-                 wall[wall.size() / 2], cpu[cpu.size() / 2], wall.front(), wall.back());
+      fmt::print("{:<10} {:<24} median {:8.2f} us wall {:8.2f} us CPU (wall {:.2f} … {:.2f})\n",
+                 name_, what, wall[wall.size() / 2], cpu[cpu.size() / 2], wall.front(),
+                 wall.back());
     }
   }
 
@@ -168,7 +172,8 @@ int run(const Path& folder, uint64_t files) {
   for (int round = 0; round < kRounds; ++round) {
     for (int turn = 0; turn < kTurns; ++turn) {
       for (Volume* volume : {&ours, &theirs}) {
-        volume->note("create", measure(files / kRounds / kTurns, [&](uint64_t) { volume->create(); }));
+        volume->note("create",
+                     measure(files / kRounds / kTurns, [&](uint64_t) { volume->create(); }));
       }
     }
     for (Volume* volume : {&ours, &theirs}) {

@@ -1,9 +1,12 @@
-// The contract suite of the engine seam: every promise of engine/engine.h as a test, run over any engine.
+// The contract suite of the engine seam: every promise of engine/engine.h as a test, run over any
+// engine.
 //
-//   const bool registered = shoal::engine::register_contract("RocksdbEngineContract", make_fresh_subject);
+//   const bool registered = shoal::engine::register_contract("RocksdbEngineContract",
+//   make_fresh_subject);
 //
-// at namespace scope of a *_test.cc registers all tests with GTest under that suite name. Each test gets a fresh
-// subject, that is an engine without any key in it. Random tests print their seed; SHOAL_SEED=n repeats one.
+// at namespace scope of a *_test.cc registers all tests with GTest under that suite name. Each test
+// gets a fresh subject, that is an engine without any key in it. Random tests print their seed;
+// SHOAL_SEED=n repeats one.
 #pragma once
 
 #include <functional>

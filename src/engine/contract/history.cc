@@ -19,7 +19,9 @@ uint64_t number_in(const std::optional<Versioned>& found) {
 
 }  // namespace
 
-uint64_t History::stamp_of(uint64_t number) const { return (Stamp{3} << kStampSequenceBits) + number; }
+uint64_t History::stamp_of(uint64_t number) const {
+  return (Stamp{3} << kStampSequenceBits) + number;
+}
 
 bool History::advance(KvEngine& engine) {
   const uint64_t number = ++attempted_;
@@ -77,12 +79,14 @@ void History::verify(KvEngine& engine, bool exact) {
   if (exact) {
     EXPECT_EQ(number, committed_);
   }
-  EXPECT_EQ(read_counter(engine, nullptr, "n").value(), static_cast<int64_t>(commits_up_to(number)));
+  EXPECT_EQ(read_counter(engine, nullptr, "n").value(),
+            static_cast<int64_t>(commits_up_to(number)));
   std::string expected;
   for (uint64_t i = number > kKept ? number - kKept + 1 : 1; i <= number; ++i) {
     if (!is_ingest(i)) expected += std::to_string(i) + " ";
   }
-  // An ingest removes nothing: if it is the last, the commit it stands for still has its predecessor's.
+  // An ingest removes nothing: if it is the last, the commit it stands for still has its
+  // predecessor's.
   std::string found;
   const Page page = engine.scan(nullptr, "c", "d", 1'000).value();
   for (const Item& item : page.items) {

@@ -1,8 +1,10 @@
-// A history of commits whose every prefix can be told from every other, for tests that cut the power or fail calls.
+// A history of commits whose every prefix can be told from every other, for tests that cut the
+// power or fail calls.
 //
-// Commit number i (from 1) writes: "last" = i; "c<i>" = i; removes "c<i - kKept>"; adds 1 to the counter "n"; and
-// every kIngestEvery-th number is an ingest of "g<i>" keys instead. After a crash the engine has to hold exactly what
-// some prefix leaves, at least up to the last number that was made durable.
+// Commit number i (from 1) writes: "last" = i; "c<i>" = i; removes "c<i - kKept>"; adds 1 to the
+// counter "n"; and every kIngestEvery-th number is an ingest of "g<i>" keys instead. After a crash
+// the engine has to hold exactly what some prefix leaves, at least up to the last number that was
+// made durable.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +27,8 @@ class History {
   uint64_t durable() const { return durable_; }
   uint64_t stamp_of(uint64_t number) const;
 
-  // Looks at a reopened engine: expects (GTest) a prefix of at least durable() and at most attempted() commits, and
-  // goes on from there. `exact`: nothing may be missing at all.
+  // Looks at a reopened engine: expects (GTest) a prefix of at least durable() and at most
+  // attempted() commits, and goes on from there. `exact`: nothing may be missing at all.
   void verify(KvEngine& engine, bool exact = false);
 
  private:

@@ -1,7 +1,7 @@
 #include "engine/contract/history.h"
 
-#include <gtest/gtest.h>
 #include <gtest/gtest-spi.h>
+#include <gtest/gtest.h>
 
 #include "engine/memory/memory_engine.h"
 

@@ -1,4 +1,5 @@
-// Random programs, operation by operation on the engine and on the memory oracle: every answer must be the same.
+// Random programs, operation by operation on the engine and on the memory oracle: every answer must
+// be the same.
 #include <fmt/core.h>
 
 #include <algorithm>

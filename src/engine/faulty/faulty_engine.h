@@ -1,4 +1,5 @@
-// Wraps an engine and injects conflicts, delays, errors and unknown outcomes (effect kept or not) at chosen calls.
+// Wraps an engine and injects conflicts, delays, errors and unknown outcomes (effect kept or not)
+// at chosen calls.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,9 @@ enum class Fault {
 
 enum class Call { kGet, kScan, kCommit, kSync };
 
-// `decide(call, n)` is asked before the n-th call (from 0, over all kinds). Thread-safe if `decide` is.
-std::unique_ptr<KvEngine> make_faulty_engine(KvEngine& under, std::function<Fault(Call, uint64_t)> decide);
+// `decide(call, n)` is asked before the n-th call (from 0, over all kinds). Thread-safe if `decide`
+// is.
+std::unique_ptr<KvEngine> make_faulty_engine(KvEngine& under,
+                                             std::function<Fault(Call, uint64_t)> decide);
 
 }  // namespace shoal::engine

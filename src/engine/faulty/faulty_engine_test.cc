@@ -51,9 +51,9 @@ TEST_F(FaultyEngineTest, every_call_is_asked_about_in_order) {
   EXPECT_TRUE(engine_->last(nullptr, "", "").ok());
   EXPECT_TRUE(engine_->commit(insert("a")).ok());
   EXPECT_TRUE(engine_->sync().ok());
-  const std::vector<std::pair<Call, uint64_t>> expected = {
-      {Call::kGet, 0},  {Call::kGet, 1},    {Call::kScan, 2},
-      {Call::kScan, 3}, {Call::kCommit, 4}, {Call::kSync, 5}};
+  const std::vector<std::pair<Call, uint64_t>> expected = {{Call::kGet, 0},    {Call::kGet, 1},
+                                                           {Call::kScan, 2},   {Call::kScan, 3},
+                                                           {Call::kCommit, 4}, {Call::kSync, 5}};
   EXPECT_EQ(asked_, expected);
 }
 

@@ -1,6 +1,6 @@
-// A std::map of version chains. A chain holds the newest version and those older ones that a live token can still
-// see, so a token costs nothing but the versions written over while it lives. One lock: commits exclude everything,
-// reads share.
+// A std::map of version chains. A chain holds the newest version and those older ones that a live
+// token can still see, so a token costs nothing but the versions written over while it lives. One
+// lock: commits exclude everything, reads share.
 #include "engine/memory/memory_engine.h"
 
 #include <map>
@@ -91,7 +91,8 @@ void MemoryEngine::release(uint64_t moment) {
 Result<uint64_t> MemoryEngine::moment(const ReadToken* token) const {
   if (token == nullptr) return commits_;
   const auto* own = dynamic_cast<const Token*>(token);
-  if (own == nullptr || &own->engine != this) return error(EINVAL, "a read token of another engine");
+  if (own == nullptr || &own->engine != this)
+    return error(EINVAL, "a read token of another engine");
   return own->at;
 }
 

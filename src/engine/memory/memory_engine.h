@@ -1,4 +1,5 @@
-// The oracle of the contract suite and the engine of fast tests: a std::map with versions. Nothing is durable.
+// The oracle of the contract suite and the engine of fast tests: a std::map with versions. Nothing
+// is durable.
 #pragma once
 
 #include <memory>

@@ -13,8 +13,8 @@ class MemorySubject final : public Subject {
   const std::unique_ptr<KvEngine> engine_ = make_memory_engine();
 };
 
-[[maybe_unused]] const bool registered = register_contract(
-    "MemoryEngineContract", [] { return std::make_unique<MemorySubject>(); });
+[[maybe_unused]] const bool registered =
+    register_contract("MemoryEngineContract", [] { return std::make_unique<MemorySubject>(); });
 
 }  // namespace
 }  // namespace shoal::engine

@@ -1,4 +1,5 @@
-// Opening and closing the RocksDB under the engine, and its errors in our words. Inside of this folder only.
+// Opening and closing the RocksDB under the engine, and its errors in our words. Inside of this
+// folder only.
 #pragma once
 
 #include <atomic>
@@ -25,16 +26,19 @@ struct Database {
   ~Database();
   std::unique_ptr<rocksdb::Env> env;
   std::shared_ptr<const rocksdb::Options> options;  // shared with the SST writers of ingest()
-  std::shared_ptr<std::atomic<bool>> full;          // set when RocksDB found the disk full; shared with its listener
-  std::unique_ptr<FileLock> read_only_lock;         // RocksDB locks only what it may write
+  std::shared_ptr<std::atomic<bool>>
+      full;  // set when RocksDB found the disk full; shared with its listener
+  std::unique_ptr<FileLock> read_only_lock;  // RocksDB locks only what it may write
   std::unique_ptr<rocksdb::DB> db;
 };
 
-// As open_rocksdb(). `env` null: files on `fs`; otherwise RocksDB's files go there (benchmarks only).
+// As open_rocksdb(). `env` null: files on `fs`; otherwise RocksDB's files go there (benchmarks
+// only).
 Result<Database> open_database(LocalFs& fs, const Path& folder, const RocksdbOptions& options,
                                std::unique_ptr<rocksdb::Env> env);
 
-// The options of every database of ours; `env` outlives the result. `full` is set at every error for lack of space.
+// The options of every database of ours; `env` outlives the result. `full` is set at every error
+// for lack of space.
 rocksdb::Options database_options(const RocksdbOptions& options, rocksdb::Env* env,
                                   std::shared_ptr<std::atomic<bool>> full);
 

@@ -1,5 +1,5 @@
-// A disk that fails or fills up under RocksDB: errors are told, nothing acknowledged as durable is lost, and nobody
-// goes on after a failed sync.
+// A disk that fails or fills up under RocksDB: errors are told, nothing acknowledged as durable is
+// lost, and nobody goes on after a failed sync.
 #include <gtest/gtest.h>
 
 #include "base/log.h"
@@ -57,7 +57,8 @@ TEST_F(RocksdbFaultTest, after_a_failed_sync_every_call_answers_EIO_for_ever) {
   fail(fs, FsCall::kSyncData, ".log", {.code = EIO});
   EXPECT_EQ(engine->sync().code(), EIO);
   fs.decide(nullptr);
-  EXPECT_EQ(engine->sync().code(), EIO) << "the kernel has forgotten the pages; a second fsync would lie";
+  EXPECT_EQ(engine->sync().code(), EIO)
+      << "the kernel has forgotten the pages; a second fsync would lie";
   EXPECT_EQ(engine->commit(put(3, "c")).code(), EIO);
   EXPECT_EQ(engine->get(nullptr, "a").code(), EIO);
   EXPECT_EQ(engine->get_many(nullptr, {"a"}).code(), EIO);
@@ -90,7 +91,8 @@ TEST_F(RocksdbFaultTest, a_write_that_failed_is_unknown_and_the_last) {
   }
 }
 
-TEST_F(RocksdbFaultTest, a_full_disk_refuses_commits_without_a_trace_and_goes_on_when_there_is_room) {
+TEST_F(RocksdbFaultTest,
+       a_full_disk_refuses_commits_without_a_trace_and_goes_on_when_there_is_room) {
   auto engine = open_hastily(disk_, {.create_if_missing = true, .write_buffer_bytes = 0}).value();
   const uint64_t room = disk_.used_bytes() + (1 << 20);
   disk_.set_capacity(room);
@@ -124,8 +126,8 @@ TEST_F(RocksdbFaultTest, a_full_disk_refuses_commits_without_a_trace_and_goes_on
   EXPECT_FALSE(engine->get(nullptr, "again")->has_value());
 }
 
-// Everything from the n-th call on fails, or only that one: the engine says so or copes, and what it holds when the
-// disk is well again is a prefix.
+// Everything from the n-th call on fails, or only that one: the engine says so or copes, and what
+// it holds when the disk is well again is a prefix.
 void sweep(FaultyFs::Times times, uint64_t step) {
   uint64_t calls = 0;
   for (uint64_t n = 0; n == 0 || n <= calls; n += n == 0 ? 1 : step) {

@@ -1,8 +1,9 @@
 // GroupSync: one sync for all who wait for one (group commit).
 //
-// A call returns when a sync that began after the call has ended, with that sync's result. At most one sync runs at a
-// time; those who arrive meanwhile share the next one. The first failure is the answer to every later call, because
-// after a failed fsync nobody can know what the disk has. Thread-safe.
+// A call returns when a sync that began after the call has ended, with that sync's result. At most
+// one sync runs at a time; those who arrive meanwhile share the next one. The first failure is the
+// answer to every later call, because after a failed fsync nobody can know what the disk has.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// RocksDB without its sleeps: it waits a second after a failed flush or compaction, and that is what power and fault
-// tests are full of. For the tests of this folder.
+// RocksDB without its sleeps: it waits a second after a failed flush or compaction, and that is
+// what power and fault tests are full of. For the tests of this folder.
 #pragma once
 
 #include <rocksdb/env.h>

@@ -16,7 +16,8 @@ constexpr uint64_t kTableBytes = 64 << 20;
 
 rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
 
-// Unique among the calls of this process; an earlier process's leftovers went when the folder was opened.
+// Unique among the calls of this process; an earlier process's leftovers went when the folder was
+// opened.
 Path next_path(const Path& folder) {
   static std::atomic<uint64_t> sequence = 0;
   return join(folder, fmt::format("{}{}.sst", kIngestPrefix, ++sequence));
@@ -60,8 +61,8 @@ Status SstFiles::move_into(rocksdb::DB& db) {
   options.failed_move_fall_back_to_copy = false;
   const rocksdb::Status status = db.IngestExternalFile(paths_, options);
   if (!status.ok()) return to_error(status, "adding tables to", folder_);
-  // RocksDB finds the bounds of a table by an iterator whose errors it does not look at: when that read failed the
-  // table is in, and none of its keys can be found.
+  // RocksDB finds the bounds of a table by an iterator whose errors it does not look at: when that
+  // read failed the table is in, and none of its keys can be found.
   for (const std::string& key : edges_) {
     std::string stored;
     const rocksdb::Status found = db.Get(rocksdb::ReadOptions(), key, &stored);

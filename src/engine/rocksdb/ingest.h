@@ -1,4 +1,5 @@
-// Bulk loading past the log: items go to sorted tables beside the database, which then takes all of them at once.
+// Bulk loading past the log: items go to sorted tables beside the database, which then takes all of
+// them at once.
 #pragma once
 
 #include <string>

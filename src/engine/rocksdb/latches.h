@@ -1,11 +1,12 @@
 // Latches: keeps commits that touch one key apart, as far as they have to be.
 //
-// A key belongs to one of kStripes latches by its hash. A batch holds all its latches from before it looks at the
-// stamps until its write is visible. Three modes: writers exclude all; checks share; merges share, because they
-// commute. A check and a merge exclude each other, for the merge takes the stamp away that the check is about.
+// A key belongs to one of kStripes latches by its hash. A batch holds all its latches from before
+// it looks at the stamps until its write is visible. Three modes: writers exclude all; checks
+// share; merges share, because they commute. A check and a merge exclude each other, for the merge
+// takes the stamp away that the check is about.
 //
-// No deadlock: latches are taken in ascending order, each batch takes its own once. A waiting writer keeps later
-// sharers out, so it is not starved.
+// No deadlock: latches are taken in ascending order, each batch takes its own once. A waiting
+// writer keeps later sharers out, so it is not starved.
 #pragma once
 
 #include <array>

@@ -14,7 +14,8 @@ using Kind = Write::Kind;
 
 std::vector<Write> on(const std::string& key, Kind kind) { return {{kind, key, {}, 0}}; }
 
-// Whether a batch of `second` has to wait while one of `first` is under way, on one key. A waiter is let in at the end.
+// Whether a batch of `second` has to wait while one of `first` is under way, on one key. A waiter
+// is let in at the end.
 bool excludes(Kind first, Kind second) {
   Latches latches;
   std::atomic<bool> released = false;

@@ -100,17 +100,18 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
   const std::unique_ptr<File> file_;
 };
 
-// Keeps the write-ahead logs in order: a log gets its first byte only after everything in its predecessor is durable.
+// Keeps the write-ahead logs in order: a log gets its first byte only after everything in its
+// predecessor is durable.
 //
-// RocksDB itself leaves the predecessor to later syncs. A power cut could then cut the older log short at the end of
-// some record, or lose it, and keep the newer one: recovery would see two whole logs and replay both, with a hole
-// between them. This way only the newest log can lose its tail.
+// RocksDB itself leaves the predecessor to later syncs. A power cut could then cut the older log
+// short at the end of some record, or lose it, and keep the newer one: recovery would see two whole
+// logs and replay both, with a hole between them. This way only the newest log can lose its tail.
 class LogOrder {
  public:
   explicit LogOrder(LocalFs& fs) : fs_(fs) {}
 
-  // Makes the predecessor of `log` durable, name and bytes, and `log` the one that the next has to wait for. An error
-  // is a failed sync.
+  // Makes the predecessor of `log` durable, name and bytes, and `log` the one that the next has to
+  // wait for. An error is a failed sync.
   Status begin(const std::string& path, std::shared_ptr<File> log) {
     MutexLock lock(mutex_);
     if (newest_ != nullptr) {
@@ -177,8 +178,9 @@ class WritableFile final : public rocksdb::FSWritableFile {
   uint64_t GetFileSize(const IOOptions&, IODebugContext*) override { return size_; }
 
  private:
-  // A full disk is the one failure a program may go on after, so it has to be sure that nothing of the record can
-  // come back, not even after a power cut. When that can not be had the failure is an ordinary IOError.
+  // A full disk is the one failure a program may go on after, so it has to be sure that nothing of
+  // the record can come back, not even after a power cut. When that can not be had the failure is
+  // an ordinary IOError.
   IOStatus take_back(IOStatus failure) {
     if (!failure.IsNoSpace()) return failure;
     Status status = file_->truncate(size_);
@@ -192,7 +194,8 @@ class WritableFile final : public rocksdb::FSWritableFile {
   LogOrder* order_;  // until the first byte
 };
 
-// Holds back what is appended until it is synced, and then lets it happen as a whole (manifest_redo.h).
+// Holds back what is appended until it is synced, and then lets it happen as a whole
+// (manifest_redo.h).
 class ManifestFile final : public rocksdb::FSWritableFile {
  public:
   ManifestFile(std::string path, std::unique_ptr<File> file, const FileOptions& options,
@@ -330,8 +333,8 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     return info.error().is(ENOENT) ? IOStatus::NotFound() : to_rocksdb(info.error(), path);
   }
 
-  IOStatus GetChildren(const std::string& path, const IOOptions&,
-                       std::vector<std::string>* result, IODebugContext*) override {
+  IOStatus GetChildren(const std::string& path, const IOOptions&, std::vector<std::string>* result,
+                       IODebugContext*) override {
     result->clear();
     Result<std::vector<std::string>> names = fs_.list(path);
     if (!names.ok()) {
@@ -357,8 +360,7 @@ class LocalFileSystem final : public rocksdb::FileSystem {
     return to_rocksdb(fs_.make_dir(path), path);
   }
 
-  IOStatus CreateDirIfMissing(const std::string& path, const IOOptions&,
-                              IODebugContext*) override {
+  IOStatus CreateDirIfMissing(const std::string& path, const IOOptions&, IODebugContext*) override {
     const Status made = fs_.make_dir(path);
     if (made.ok() || !made.error().is(EEXIST)) return to_rocksdb(made, path);
     const Result<FileInfo> info = fs_.stat(path);
@@ -465,8 +467,8 @@ class LocalFileSystem final : public rocksdb::FileSystem {
   LocalFs& fs_;
   LogOrder log_order_;
   std::unique_ptr<ManifestRedo> redo_;
-  // An edit of the MANIFEST failed and could not be taken back: the next open may find it done, and then needs the
-  // files before and after it. Nothing is removed until then.
+  // An edit of the MANIFEST failed and could not be taken back: the next open may find it done, and
+  // then needs the files before and after it. Nothing is removed until then.
   std::atomic<bool> undecided_ = false;
 };
 

@@ -1,8 +1,10 @@
-// RocksDB's files on a LocalFs, so that whatever cuts the power or fails calls below a LocalFs does so below RocksDB.
+// RocksDB's files on a LocalFs, so that whatever cuts the power or fails calls below a LocalFs does
+// so below RocksDB.
 //
-// Nothing is buffered here: RocksDB's own writer hands over whole buffers, and everything it wrote is in the file when
-// its write returns. One promise is added: of several write-ahead logs only the newest can lose bytes in a power cut.
-// A file system serves one database. Preallocation and range syncs are hints that are not taken: a LocalFs would grow the file.
+// Nothing is buffered here: RocksDB's own writer hands over whole buffers, and everything it wrote
+// is in the file when its write returns. One promise is added: of several write-ahead logs only the
+// newest can lose bytes in a power cut. A file system serves one database. Preallocation and range
+// syncs are hints that are not taken: a LocalFs would grow the file.
 #pragma once
 
 #include <memory>

@@ -65,7 +65,8 @@ Status ManifestRedo::apply(LocalFs& fs, const Path& folder) {
   const Note note = decode(*all);
   if (note.name.empty()) return {};
   if (note.name.find('/') != std::string_view::npos) {
-    return error(EBADMSG, "{}/{} names a file elsewhere; restore the folder from a backup", folder, kFile);
+    return error(EBADMSG, "{}/{} names a file elsewhere; restore the folder from a backup", folder,
+                 kFile);
   }
   const Result<std::unique_ptr<File>> file = fs.open(join(folder, note.name), OpenMode::kReadWrite);
   if (!file.ok()) return file.error().is(ENOENT) ? Status() : Status(file.error());

@@ -1,7 +1,7 @@
 // The folder: what may be in it before it is opened, and what its errors are called.
 //
-// FORMAT names the engine and the number of its encoding and is the first file written, so a folder without it was
-// never ours and one with a greater number is from a later Shoal.
+// FORMAT names the engine and the number of its encoding and is the first file written, so a folder
+// without it was never ours and one with a greater number is from a later Shoal.
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 
@@ -24,9 +24,7 @@ bool has(const std::vector<std::string>& names, std::string_view name) {
 }
 
 // What a creation that was cut off may leave without having kept anything.
-bool means_nothing(std::string_view name) {
-  return name == "FORMAT.tmp" || name == "LOCK";
-}
+bool means_nothing(std::string_view name) { return name == "FORMAT.tmp" || name == "LOCK"; }
 
 bool holds_data(std::string_view name) { return name.ends_with(".sst") || name.ends_with(".log"); }
 
@@ -34,12 +32,14 @@ Status check_format(LocalFs& fs, const Path& folder) {
   TRY_ASSIGN(const std::string text, read_file(fs, join(folder, kFormatFile), kFormatBytesMax));
   std::string_view number = text;
   if (!number.starts_with(kFormatName)) {
-    return error(EBADMSG, "{}/{} is damaged; restore the folder from a backup", folder, kFormatFile);
+    return error(EBADMSG, "{}/{} is damaged; restore the folder from a backup", folder,
+                 kFormatFile);
   }
   number.remove_prefix(std::string_view(kFormatName).size());
   if (number == fmt::format("{}\n", kFormat)) return {};
-  return error(EBADMSG, "{} was written by another version of Shoal (engine format {}); use that version", folder,
-               number.substr(0, number.find('\n')));
+  return error(EBADMSG,
+               "{} was written by another version of Shoal (engine format {}); use that version",
+               folder, number.substr(0, number.find('\n')));
 }
 
 // ENOENT, EEXIST or EBADMSG unless there is a database, or none and one is wanted.
@@ -57,7 +57,8 @@ Status prepare_folder(LocalFs& fs, const Path& folder, const RocksdbOptions& opt
   if (!has(*names, kFormatFile)) {
     const bool empty = std::all_of(names->begin(), names->end(), means_nothing);
     if (!empty) {
-      return error(create ? EEXIST : ENOENT, "{} holds files but no volume; choose another folder", folder);
+      return error(create ? EEXIST : ENOENT, "{} holds files but no volume; choose another folder",
+                   folder);
     }
     if (!create) return absent;
     return write_file_atomically(fs, join(folder, kFormatFile),
@@ -86,7 +87,8 @@ Error locked(const Path& folder) {
   return error(EBUSY, "{} is in use by another process; stop it or talk to it", folder);
 }
 
-// Takes the lock that RocksDB itself takes only for writing, and makes the folder whole as it would.
+// Takes the lock that RocksDB itself takes only for writing, and makes the folder whole as it
+// would.
 Result<std::unique_ptr<FileLock>> lock_to_read(LocalFs& fs, const Path& folder) {
   Result<std::unique_ptr<FileLock>> lock = fs.lock(join(folder, "LOCK"));
   if (!lock.ok()) {
@@ -112,8 +114,8 @@ Error to_error(const rocksdb::Status& status, std::string_view doing, const Path
   }
   if (status.IsBusy()) return locked(folder);
   if (status.IsCorruption()) {
-    return error(EBADMSG, "{} {}: damaged: {}; restore the folder from a backup or load a dump", doing, folder,
-                 text);
+    return error(EBADMSG, "{} {}: damaged: {}; restore the folder from a backup or load a dump",
+                 doing, folder, text);
   }
   if (status.IsNotSupported() || status.IsInvalidArgument()) {
     return error(EBADMSG, "{} {}: {}; was it written by a later version?", doing, folder, text);

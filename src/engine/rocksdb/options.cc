@@ -1,14 +1,15 @@
 // How RocksDB is set up, and why.
 //
-// Recovery. The log is synced by sync() only, so after a power cut its tail may be torn or have holes anywhere behind
-// the last sync. kPointInTimeRecovery replays up to the first record that is not whole and drops what follows: a
-// prefix of the commits, never without the synced ones. kTolerateCorruptedTailRecords would refuse to open when a
-// later page of the tail reached the disk and an earlier one did not (I9: no manual step). Damage inside the synced
-// part looks the same to RocksDB and would also cut the tail off; the owner's epoch and the bucket's owner marker
-// (design §5.2) are what notices a rewound database.
+// Recovery. The log is synced by sync() only, so after a power cut its tail may be torn or have
+// holes anywhere behind the last sync. kPointInTimeRecovery replays up to the first record that is
+// not whole and drops what follows: a prefix of the commits, never without the synced ones.
+// kTolerateCorruptedTailRecords would refuse to open when a later page of the tail reached the disk
+// and an earlier one did not (I9: no manual step). Damage inside the synced part looks the same to
+// RocksDB and would also cut the tail off; the owner's epoch and the bucket's owner marker (design
+// §5.2) are what notices a rewound database.
 //
-// Logs are not recycled: a recycled log has old records behind its end, and this version of RocksDB turns recycling
-// off for point-in-time recovery because it was found to leave holes.
+// Logs are not recycled: a recycled log has old records behind its end, and this version of RocksDB
+// turns recycling off for point-in-time recovery because it was found to leave holes.
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
@@ -31,8 +32,9 @@ namespace {
 constexpr size_t kBlockBytesOnDisk = 16 << 10;
 constexpr int kFilterBitsPerKey = 10;  // 1 % false positives
 
-// RocksDB's own log: what it calls errors goes into ours, the rest only when debugging. It must not go to LOG files:
-// Debian's RocksDB has its assertions on, and one of them aborts the process when a LOG file fails a second time.
+// RocksDB's own log: what it calls errors goes into ours, the rest only when debugging. It must not
+// go to LOG files: Debian's RocksDB has its assertions on, and one of them aborts the process when
+// a LOG file fails a second time.
 class ForwardedLog final : public rocksdb::Logger {
  public:
   ForwardedLog() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
@@ -55,7 +57,8 @@ class ForwardedLog final : public rocksdb::Logger {
   }
 };
 
-// RocksDB would poll every 5 s for space; the engine itself resumes it, at the first commit that finds room.
+// RocksDB would poll every 5 s for space; the engine itself resumes it, at the first commit that
+// finds room.
 class SpaceListener final : public rocksdb::EventListener {
  public:
   explicit SpaceListener(std::shared_ptr<std::atomic<bool>> full) : full_(std::move(full)) {}
@@ -81,8 +84,8 @@ rocksdb::BlockBasedTableOptions table_options(const RocksdbOptions& wanted) {
   cache.num_shard_bits = 4;
   cache.high_pri_pool_ratio = 0.5;
   table.block_cache = rocksdb::NewLRUCache(cache);
-  // Indexes and filters live in the cache too, in parts, so that memory is bounded by it however many files there
-  // are; only their tops (a few KiB a file) stay.
+  // Indexes and filters live in the cache too, in parts, so that memory is bounded by it however
+  // many files there are; only their tops (a few KiB a file) stay.
   table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
   table.partition_filters = true;
   table.metadata_block_size = 8 << 10;
@@ -120,7 +123,8 @@ rocksdb::Options database_options(const RocksdbOptions& wanted, rocksdb::Env* en
   options.level_compaction_dynamic_level_bytes = true;
   options.target_file_size_base = 64 << 20;
   options.max_bytes_for_level_base = 128 << 20;
-  // Queues (reclaim, trash) are read from a front where everything was deleted; compact such stretches early.
+  // Queues (reclaim, trash) are read from a front where everything was deleted; compact such
+  // stretches early.
   options.table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(4'096, 2'048));
 

@@ -1,6 +1,6 @@
-// Power cuts under RocksDB (design §10.5): commits, syncs, ingests and compactions run on a SimFs whose power goes at
-// a random change; after each cut the folder opens without help and holds a prefix of the commits, at least up to the
-// last sync.
+// Power cuts under RocksDB (design §10.5): commits, syncs, ingests and compactions run on a SimFs
+// whose power goes at a random change; after each cut the folder opens without help and holds a
+// prefix of the commits, at least up to the last sync.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -15,7 +15,8 @@
 namespace shoal::engine {
 namespace {
 
-// Small enough that memtables switch, tables are written and compacted and logs removed within one life.
+// Small enough that memtables switch, tables are written and compacted and logs removed within one
+// life.
 constexpr RocksdbOptions kSmall{
     .create_if_missing = true, .block_cache_bytes = 1 << 20, .write_buffer_bytes = 0};
 
@@ -86,8 +87,9 @@ TEST_F(RocksdbPowerTest, what_was_synced_survives_and_the_rest_is_a_prefix) {
   std::cout << "seed " << seed << " (repeat with SHOAL_SEED=" << seed << ")" << std::endl;
   Outcome outcome;
   run(seed, 30, 5, outcome);
-  std::cout << outcome.cuts << " cuts, " << outcome.cuts_with_a_lost_tail << " lost unsynced commits, "
-            << outcome.cuts_after_a_sync << " lives synced something" << std::endl;
+  std::cout << outcome.cuts << " cuts, " << outcome.cuts_with_a_lost_tail
+            << " lost unsynced commits, " << outcome.cuts_after_a_sync << " lives synced something"
+            << std::endl;
   EXPECT_GE(outcome.cuts, 100u);
   // A run in which nothing could be lost proves nothing.
   EXPECT_GT(outcome.cuts_with_a_lost_tail, 20u);

@@ -1,4 +1,5 @@
-// The contract suite on RocksDB: once as it is, once with memtables so small that everything goes through tables.
+// The contract suite on RocksDB: once as it is, once with memtables so small that everything goes
+// through tables.
 #include "engine/contract/contract.h"
 #include "engine/rocksdb/rocksdb_engine.h"
 #include "engine/rocksdb/test_folder.h"

@@ -1,9 +1,10 @@
-// A commit: latch its keys, compare stamps, write one WriteBatch to RocksDB's log and memtable, release. Nothing here
-// waits for the disk; sync() does, holding no latch (design §5.1).
+// A commit: latch its keys, compare stamps, write one WriteBatch to RocksDB's log and memtable,
+// release. Nothing here waits for the disk; sync() does, holding no latch (design §5.1).
 //
-// When the outcome of a write is not known, or a sync failed, the engine is broken: every call answers EIO until the
-// process opens the folder again, for only recovery can tell what is there. A full disk is no such case: the adapter
-// takes the record back (local_env.cc) and RocksDB is resumed when there is room.
+// When the outcome of a write is not known, or a sync failed, the engine is broken: every call
+// answers EIO until the process opens the folder again, for only recovery can tell what is there. A
+// full disk is no such case: the adapter takes the record back (local_env.cc) and RocksDB is
+// resumed when there is room.
 #include "engine/rocksdb/rocksdb_engine.h"
 
 #include <rocksdb/db.h>
@@ -56,7 +57,8 @@ class RocksdbEngine final : public KvEngine {
     return {.native_merge = true, .durable_on_commit = false, .bulk_ingest = true};
   }
   std::string describe() const override {
-    return fmt::format("RocksDB {}.{}.{} in {}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH, folder_);
+    return fmt::format("RocksDB {}.{}.{} in {}", ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH,
+                       folder_);
   }
   Result<uint64_t> disk_bytes() override;
 
@@ -103,7 +105,8 @@ class RocksdbEngine final : public KvEngine {
 };
 
 Status RocksdbEngine::alive() const {
-  if (!broken_.load(std::memory_order_relaxed)) [[likely]] return {};
+  if (!broken_.load(std::memory_order_relaxed)) [[likely]]
+    return {};
   return error(EIO, "the database in {} failed earlier and has to be opened again; see the log",
                folder_);
 }
@@ -276,17 +279,19 @@ Result<CommitResult> RocksdbEngine::write(const Batch& batch) {
   rocksdb::WriteOptions options;
   options.no_slowdown = full();  // without compaction it might be slowed down for ever
   const rocksdb::Status status = db_.Write(options, &writes);
-  if (status.ok()) [[likely]] return CommitResult{};
+  if (status.ok()) [[likely]]
+    return CommitResult{};
   if (status.IsNoSpace() || status.IsIncomplete()) {
     *database_.full = true;
-    return error(ENOSPC, "the disk of {} is full: {}; free space on it", folder_, status.ToString());
+    return error(ENOSPC, "the disk of {} is full: {}; free space on it", folder_,
+                 status.ToString());
   }
   break_down(status.ToString());
   return CommitResult{CommitResult::Kind::kUnknown, {}};
 }
 
-// RocksDB stops its work, and after a failed write all writes, until it is resumed. There has to be room for its
-// memtables before that is worth a try; what it allows without goes on.
+// RocksDB stops its work, and after a failed write all writes, until it is resumed. There has to be
+// room for its memtables before that is worth a try; what it allows without goes on.
 void RocksdbEngine::resume_if_full() {
   MutexLock lock(resuming_);
   if (!full()) return;

@@ -1,5 +1,5 @@
-// The embedded engine: one RocksDB folder per volume, plain DB with own latches and WriteBatch, every file through
-// a LocalFs so that tests can cut the power.
+// The embedded engine: one RocksDB folder per volume, plain DB with own latches and WriteBatch,
+// every file through a LocalFs so that tests can cut the power.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,9 @@ struct RocksdbOptions {
   uint64_t write_buffer_bytes = 32 << 20;
 };
 
-// EBUSY when another process has it open, EBADMSG when it is corrupt, ENOENT when there is none. `fs` outlives it.
-Result<std::unique_ptr<KvEngine>> open_rocksdb(LocalFs& fs, const Path& folder, RocksdbOptions options);
+// EBUSY when another process has it open, EBADMSG when it is corrupt, ENOENT when there is none.
+// `fs` outlives it.
+Result<std::unique_ptr<KvEngine>> open_rocksdb(LocalFs& fs, const Path& folder,
+                                               RocksdbOptions options);
 
 }  // namespace shoal::engine

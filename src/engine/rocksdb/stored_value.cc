@@ -35,8 +35,8 @@ class CounterMerge final : public rocksdb::MergeOperator {
   bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
     std::string value = encode_counter(0);
     if (in.existing_value != nullptr) {
-      const Result<StoredView> base = decode_stored({in.existing_value->data(),
-                                                     in.existing_value->size()});
+      const Result<StoredView> base =
+          decode_stored({in.existing_value->data(), in.existing_value->size()});
       if (!base.ok()) return false;
       value = base->value;
     }
@@ -55,8 +55,8 @@ class CounterMerge final : public rocksdb::MergeOperator {
     const std::optional<Operand> a = decode_operand({left.data(), left.size()});
     const std::optional<Operand> b = decode_operand({right.data(), right.size()});
     if (!a.has_value() || !b.has_value() || a->kind != b->kind) return false;
-    *folded = encode_operand(
-        a->kind, encode_counter(merge_counters(a->kind, a->number, b->number)));
+    *folded =
+        encode_operand(a->kind, encode_counter(merge_counters(a->kind, a->number, b->number)));
     return true;
   }
 };

@@ -1,5 +1,6 @@
-// How a key's value lies in RocksDB: 8 bytes little-endian stamp, then the value. A merge operand is one byte of kind
-// and the 8-byte integer. Changing either needs a new number in the folder's FORMAT file (open.cc).
+// How a key's value lies in RocksDB: 8 bytes little-endian stamp, then the value. A merge operand
+// is one byte of kind and the 8-byte integer. Changing either needs a new number in the folder's
+// FORMAT file (open.cc).
 #pragma once
 
 #include <cstdint>

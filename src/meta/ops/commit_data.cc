@@ -1,8 +1,9 @@
 // commit_data: journaled data operations become part of their inodes (design §6.2).
 //
-// A record is applied when it continues what the inode holds: its predecessor of the same store is the last one that
-// was applied, or the inode's data version is the one below the store's uncommitted records. So a record is applied
-// once (replays are kAlready), and never over newer data (kConflict).
+// A record is applied when it continues what the inode holds: its predecessor of the same store is
+// the last one that was applied, or the inode's data version is the one below the store's
+// uncommitted records. So a record is applied once (replays are kAlready), and never over newer
+// data (kConflict).
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -87,12 +88,12 @@ struct Owner::DataCall {
   const uint32_t store;
   const std::vector<DataRecord>& records;
   CommitReply reply;
-  std::vector<Ino> inos = {};                      // distinct, by first appearance
-  std::vector<std::vector<uint32_t>> of = {};      // records of inos[i]
-  std::vector<InodeRef> refs = {};                 // latest version of inos[i]; null: there is none
+  std::vector<Ino> inos = {};                  // distinct, by first appearance
+  std::vector<std::vector<uint32_t>> of = {};  // records of inos[i]
+  std::vector<InodeRef> refs = {};             // latest version of inos[i]; null: there is none
   std::optional<Change> change = {};
-  std::vector<size_t> changed = {};                // indexes of inos in `change`
-  std::vector<SegmentId> checked = {};             // segments that `change` checks
+  std::vector<size_t> changed = {};     // indexes of inos in `change`
+  std::vector<SegmentId> checked = {};  // segments that `change` checks
 
   void group();
   Status run();
@@ -265,7 +266,8 @@ void Owner::DataCall::edit(Work& work, const RecordHeader& header) {
     inode.ctime = std::max(inode.ctime, times_ctime(header, owner.now()));
     return;
   }
-  // The moment of the operation, which is what the writer has seen since; a later chmod stays later.
+  // The moment of the operation, which is what the writer has seen since; a later chmod stays
+  // later.
   inode.ctime = std::max(inode.ctime, header.mtime);
   inode.data_version = change->stamp();
 }
@@ -294,7 +296,8 @@ Status Owner::DataCall::apply(Work& work, const DataRecord& record, DataOutcome&
       inode.size = header.offset;
       break;
     case RecordKind::kZero:
-      if ((header.flags & format::kRecordKeepSize) == 0) inode.size = std::max(inode.size, range.to);
+      if ((header.flags & format::kRecordKeepSize) == 0)
+        inode.size = std::max(inode.size, range.to);
       [[fallthrough]];
     default:
       map.punch(range.from, range.to);
@@ -332,13 +335,13 @@ Result<bool> Owner::DataCall::is_long(const Work& work, const DataRecord& record
     return false;
   }
   if (range.from >= work.ref->inode.size) return false;
-  TRY_ASSIGN(const auto found, load_extents(owner.engine_, work.ino, range.from, range.to,
-                                            kExtentsPerCommit));
+  TRY_ASSIGN(const auto found,
+             load_extents(owner.engine_, work.ino, range.from, range.to, kExtentsPerCommit));
   return found.size() > kExtentsPerCommit;
 }
 
-// The inode says at once what the record makes of it; a marker says that the range counts as a hole until the pages
-// that free it are done, here or in the next take_over().
+// The inode says at once what the record makes of it; a marker says that the range counts as a hole
+// until the pages that free it are done, here or in the next take_over().
 Status Owner::DataCall::apply_long(size_t index, const DataRecord& record, const Range& range) {
   change.emplace(owner.stamps_);
   const Stamp marker = change->stamp();

@@ -1,4 +1,5 @@
-// copy_file_range(2) by reference: the target shares the source's slices. Both lists were committed before.
+// copy_file_range(2) by reference: the target shares the source's slices. Both lists were committed
+// before.
 #include <algorithm>
 
 #include "format/keys.h"
@@ -75,7 +76,8 @@ Result<uint64_t> Owner::copy_page(CopyCall& call, uint64_t from) {
   uint64_t end = call.end;
   TRY_ASSIGN(const auto pieces, copy_pieces(call, from, end));
   std::vector<Want> wants;
-  for (const format::Extent& piece : pieces) wants.push_back(shared(latch_key(piece.target.segment)));
+  for (const format::Extent& piece : pieces)
+    wants.push_back(shared(latch_key(piece.target.segment)));
   const Latches segment_latches(segment_latches_, wants);
 
   TRY_ASSIGN(const InodeRef ref, inode_latched(call.target));

@@ -65,7 +65,8 @@ std::vector<Result<Created>> Owner::create_many(const Request& request, Ino pare
   return made;
 }
 
-// Files [begin, end) in one commit; refusals of single files go to `made`, an error is the whole page's.
+// Files [begin, end) in one commit; refusals of single files go to `made`, an error is the whole
+// page's.
 Status Owner::create_page(const Request& request, Ino parent, const std::vector<CreateMany>& files,
                           size_t begin, size_t end, std::vector<Result<Created>>& made) {
   TRY(healthy());
@@ -110,8 +111,8 @@ Result<Opened> Owner::create_unnamed(const Request& request, Ino parent, uint32_
   TRY_ASSIGN(const InodeRef directory, directory_latched(parent));
   TRY(may_add(request.caller, directory->inode));
   Change change(stamps_);
-  TRY_ASSIGN(const Ino ino, add_inode(change, request, parent, directory, "",
-                                      {.mode = S_IFREG | (mode & 07777)}));
+  TRY_ASSIGN(const Ino ino,
+             add_inode(change, request, parent, directory, "", {.mode = S_IFREG | (mode & 07777)}));
   opens_.add(ino, request.session);
   opens_.set_linkable(ino);
   change.orphan(request.session, ino);

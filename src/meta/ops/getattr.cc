@@ -6,7 +6,8 @@ namespace shoal::meta {
 Result<Attr> Owner::getattr(const Request& /*request*/, Ino ino) {
   TRY(healthy());
   TRY_ASSIGN(const InodeRef ref, inode_of(ino));
-  // Without a name it lives as long as somebody holds it open or the trash keeps it; after that it only awaits G.
+  // Without a name it lives as long as somebody holds it open or the trash keeps it; after that it
+  // only awaits G.
   if (ref->inode.nlink == 0 && (ref->inode.flags & format::kFlagTrashed) == 0 &&
       !opens_.is_open(ino)) {
     return Error(ENOENT);

@@ -1,4 +1,5 @@
-// flock(2), POSIX and OFD locks: kept in memory by the owner. (`K` records are for remote sessions.)
+// flock(2), POSIX and OFD locks: kept in memory by the owner. (`K` records are for remote
+// sessions.)
 #include "meta/owner_impl.h"
 
 namespace shoal::meta {
@@ -13,7 +14,8 @@ Status Owner::lock_set(const Request& request, Ino ino, const Lock& wanted) {
   return locks_.set(request.session, ino, wanted);
 }
 
-uint64_t Owner::lock_wait(const Request& request, Ino ino, const Lock& wanted, std::function<void(Status)> done) {
+uint64_t Owner::lock_wait(const Request& request, Ino ino, const Lock& wanted,
+                          std::function<void(Status)> done) {
   if (Status well = healthy(); !well.ok()) {
     done(std::move(well));
     return 0;

@@ -15,11 +15,12 @@ Result<Attr> Owner::lookup(const Request& request, Ino parent, std::string_view 
     auto child = inode_of(entry.ino);
     if (child.ok()) return attr_of(entry.ino, *child);
     if (!child.error().is(ENOENT)) return std::move(child).error();
-    // The inode went between the two reads: then the name went with it, or names another one by now.
+    // The inode went between the two reads: then the name went with it, or names another one by
+    // now.
     TRY_ASSIGN(const CachedEntry again, entry_of(parent, name));
     if (again.ino == entry.ino) {
-      return error(EIO, "entry {} of directory {} names inode {}, which is not there: run fsck", name,
-                   parent, entry.ino);
+      return error(EIO, "entry {} of directory {} names inode {}, which is not there: run fsck",
+                   name, parent, entry.ino);
     }
   }
 }

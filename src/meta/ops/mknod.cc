@@ -1,4 +1,5 @@
-// mknod(2): regular files, fifos, sockets, devices. Directories and symlinks have operations of their own.
+// mknod(2): regular files, fifos, sockets, devices. Directories and symlinks have operations of
+// their own.
 #include <sys/stat.h>
 
 #include "meta/owner_impl.h"

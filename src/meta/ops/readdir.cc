@@ -12,7 +12,8 @@ constexpr uint64_t kSparsest = 4;
 
 }  // namespace
 
-// Fills in `attr` of every entry. Children are read without their latches: each is as it was at one moment of the call.
+// Fills in `attr` of every entry. Children are read without their latches: each is as it was at one
+// moment of the call.
 Status Owner::add_attributes(std::vector<DirEntry>& entries) {
   std::vector<DirEntry*> missing;
   for (DirEntry& entry : entries) {

@@ -1,4 +1,5 @@
-// rename(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. Source of the order of errors: Linux vfs_rename, renameat2(2).
+// rename(2) with RENAME_NOREPLACE and RENAME_EXCHANGE. Source of the order of errors: Linux
+// vfs_rename, renameat2(2).
 #include <dirent.h>
 
 #include "meta/owner_impl.h"
@@ -13,9 +14,9 @@ struct Owner::RenameCall {
   std::string_view new_name;
   RenameMode mode;
 
-  CachedEntry from, to;                // as found under the latches
+  CachedEntry from, to;  // as found under the latches
   InodeRef directory, new_directory;
-  InodeRef source, target;             // target null: the new name is free
+  InodeRef source, target;  // target null: the new name is free
 
   bool source_is_directory() const { return source->inode.is_directory(); }
   bool target_is_directory() const { return target != nullptr && target->inode.is_directory(); }
@@ -31,7 +32,8 @@ Result<Metadata::Renamed> Owner::rename(const Request& request, Ino parent, std:
   for (;;) {
     TRY_ASSIGN(const CachedEntry from, entry_of(parent, name));
     TRY_ASSIGN(const CachedEntry to, entry_of(new_parent, new_name));
-    // Only moves of directories between parents can make a circle; one at a time, the walk to the root is stable.
+    // Only moves of directories between parents can make a circle; one at a time, the walk to the
+    // root is stable.
     const bool moves_directory =
         parent != new_parent &&
         (from.type == DT_DIR || (mode == RenameMode::kExchange && to.type == DT_DIR));

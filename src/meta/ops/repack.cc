@@ -35,8 +35,8 @@ Status Owner::find_references(const SegmentId& id, Ino ino, std::vector<Referenc
   if (!ref.ok()) return ref.error().is(ENOENT) ? Status() : Status(ref.error());
   const format::Inode& inode = ref.value()->inode;
   const auto add = [&](const format::Extent& extent) {
-    const bool hit = extent.target.kind == format::Target::Kind::kSegment &&
-                     extent.target.segment == id;
+    const bool hit =
+        extent.target.kind == format::Target::Kind::kSegment && extent.target.segment == id;
     if (hit) found.push_back({ino, inode.parent, extent});
   };
   for (const format::Extent& extent : inode.extents) add(extent);
@@ -95,8 +95,8 @@ Result<bool> Owner::move_extent(const Move& move) {
                engine_.get(nullptr, format::back_reference_key(from.target.segment,
                                                                from.target.offset, move.ino)));
     if (reference) {
-      TRY(add_references(change, {format::back_reference_key(to.target.segment, to.target.offset,
-                                                             move.ino)}));
+      TRY(add_references(
+          change, {format::back_reference_key(to.target.segment, to.target.offset, move.ino)}));
     }
   }
   TRY(commit(change));

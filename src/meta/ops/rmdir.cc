@@ -1,4 +1,5 @@
-// rmdir(2). The count of entries is exact under the directory's latch, so no scan is needed to know it is empty.
+// rmdir(2). The count of entries is exact under the directory's latch, so no scan is needed to know
+// it is empty.
 #include "meta/owner_impl.h"
 
 namespace shoal::meta {

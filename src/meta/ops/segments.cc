@@ -1,4 +1,5 @@
-// Segments: their `B` records, changed by compare-and-commit under the segment's latch, and what gc asks.
+// Segments: their `B` records, changed by compare-and-commit under the segment's latch, and what gc
+// asks.
 #include "format/keys.h"
 #include "meta/owner_impl.h"
 

@@ -37,8 +37,9 @@ Status Owner::session_close(SessionId session) {
   return commit(change);
 }
 
-Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store, const std::string& host,
-                                   const std::string& path, uint64_t nonce) {
+Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store,
+                                   const std::string& host, const std::string& path,
+                                   uint64_t nonce) {
   TRY(healthy());
   const std::string key = format::store_key(store);
   uint32_t number = 0;

@@ -1,4 +1,5 @@
-// chmod(2), chown(2), utimensat(2) and the flags of chattr(1). Source of the rules: POSIX.1-2017, Linux notify_change.
+// chmod(2), chown(2), utimensat(2) and the flags of chattr(1). Source of the rules: POSIX.1-2017,
+// Linux notify_change.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,8 +9,8 @@
 namespace shoal::meta {
 namespace {
 
-constexpr uint32_t kUserFlags = format::kFlagImmutable | format::kFlagAppendOnly |
-                                format::kFlagNoDump | format::kFlagNoAtime;
+constexpr uint32_t kUserFlags =
+    format::kFlagImmutable | format::kFlagAppendOnly | format::kFlagNoDump | format::kFlagNoAtime;
 constexpr uint32_t kFixedFlags = format::kFlagImmutable | format::kFlagAppendOnly;
 
 bool is_explicit(const std::optional<SetAttr::SetTime>& time) { return time && !time->now; }
@@ -45,7 +46,8 @@ Status check_flags(const format::Inode& inode, const SetAttr& change) {
 void kill_privileges(format::Inode& inode) {
   inode.mode &= ~static_cast<uint32_t>(S_ISUID);
   if ((inode.mode & S_IXGRP) != 0) inode.mode &= ~static_cast<uint32_t>(S_ISGID);
-  std::erase_if(inode.xattrs, [](const auto& xattr) { return xattr.first == "security.capability"; });
+  std::erase_if(inode.xattrs,
+                [](const auto& xattr) { return xattr.first == "security.capability"; });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Space: bytes are promised to sessions before they are written, so that an acknowledged write never meets ENOSPC.
+// Space: bytes are promised to sessions before they are written, so that an acknowledged write
+// never meets ENOSPC.
 #include <algorithm>
 
 #include "meta/owner_impl.h"

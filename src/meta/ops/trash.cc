@@ -1,4 +1,5 @@
-// Trash: what unlink, rmdir and rename-over moved there (links.cc, drop_inode): listed, put back, freed.
+// Trash: what unlink, rmdir and rename-over moved there (links.cc, drop_inode): listed, put back,
+// freed.
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -26,7 +27,8 @@ Result<Trashed> parse(const engine::Item& item) {
 
 // The oldest entries behind `begin`; moves `begin` on.
 Result<std::vector<Trashed>> page_of(engine::KvEngine& engine, std::string& begin, size_t limit) {
-  TRY_ASSIGN(const engine::Page page, engine.scan(nullptr, begin, engine::prefix_end(kTrashPrefix), limit));
+  TRY_ASSIGN(const engine::Page page,
+             engine.scan(nullptr, begin, engine::prefix_end(kTrashPrefix), limit));
   std::vector<Trashed> entries;
   for (const engine::Item& item : page.items) {
     TRY_ASSIGN(Trashed entry, parse(item));
@@ -51,18 +53,21 @@ Result<std::vector<TrashEntry>> Owner::trash_list(size_t limit) {
       if (!ref.ok()) continue;  // freed meanwhile
       const Result<std::string> path = path_of(trashed.record.parent);
       list.push_back({trashed.ino, trashed.day, trashed.record.parent, trashed.record.name,
-                      path.ok() ? *path : std::string(), (*ref)->inode.size, (*ref)->inode.is_directory(),
-                      trashed.record.deleted});
+                      path.ok() ? *path : std::string(), (*ref)->inode.size,
+                      (*ref)->inode.is_directory(), trashed.record.deleted});
     }
   }
   return list;
 }
 
 Result<std::string> Owner::find_trash_key(Ino ino) {
-  // ctime is when it went there; its day names the record. Else (ctime moved on) the whole trash is searched.
+  // ctime is when it went there; its day names the record. Else (ctime moved on) the whole trash is
+  // searched.
   TRY_ASSIGN(const InodeRef ref, inode_of(ino));
-  if ((ref->inode.flags & format::kFlagTrashed) == 0) return error(ENOENT, "inode {} is not in the trash", ino);
-  const auto day = static_cast<uint32_t>(std::max<int64_t>(ref->inode.ctime.seconds, 0) / kSecondsOfDay);
+  if ((ref->inode.flags & format::kFlagTrashed) == 0)
+    return error(ENOENT, "inode {} is not in the trash", ino);
+  const auto day =
+      static_cast<uint32_t>(std::max<int64_t>(ref->inode.ctime.seconds, 0) / kSecondsOfDay);
   std::string key = format::trash_key(day, ino);
   TRY_ASSIGN(const auto found, engine_.get(nullptr, key));
   if (found) return key;
@@ -88,10 +93,12 @@ Status Owner::trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> 
   const Latches latches(latches_, {exclusive(ino), exclusive(parent)});
   const Result<InodeRef> directory = directory_latched(parent);
   if (!directory.ok()) {
-    return error(ENOENT, "the directory that '{}' was in is gone; say where to put it with --to", name);
+    return error(ENOENT, "the directory that '{}' was in is gone; say where to put it with --to",
+                 name);
   }
   TRY_ASSIGN(const InodeRef ref, inode_latched(ino));
-  if ((ref->inode.flags & format::kFlagTrashed) == 0) return error(ENOENT, "inode {} is not in the trash", ino);
+  if ((ref->inode.flags & format::kFlagTrashed) == 0)
+    return error(ENOENT, "inode {} is not in the trash", ino);
   TRY_ASSIGN(const CachedEntry old, entry_latched(parent, name));
   if (old.exists()) return error(EEXIST, "'{}' exists there; say where to put it with --to", name);
   Change change(stamps_);

@@ -1,4 +1,5 @@
-// Extended attributes: small ones lie in the inode record, big ones under `X`. Source: xattr(7), Linux fs/xattr.c.
+// Extended attributes: small ones lie in the inode record, big ones under `X`. Source: xattr(7),
+// Linux fs/xattr.c.
 #include <algorithm>
 
 #include "format/keys.h"
@@ -27,7 +28,8 @@ size_t inline_bytes(const format::Inode& inode) {
 }
 
 auto find_inline(format::Inode& inode, std::string_view name) {
-  return std::find_if(inode.xattrs.begin(), inode.xattrs.end(), [name](const auto& x) { return x.first == name; });
+  return std::find_if(inode.xattrs.begin(), inode.xattrs.end(),
+                      [name](const auto& x) { return x.first == name; });
 }
 
 void set_inline(format::Inode& inode, std::string_view name, std::string_view value) {
@@ -38,13 +40,18 @@ void set_inline(format::Inode& inode, std::string_view name, std::string_view va
 }  // namespace
 
 // What the kernel checks before it asks; `write` of user.* needs the inode's write permission.
-Status Owner::check_xattr_access(const Caller& who, const format::Inode& inode, std::string_view name, bool write) {
-  if (write && (inode.flags & (format::kFlagImmutable | format::kFlagAppendOnly)) != 0) return Error(EPERM);
+Status Owner::check_xattr_access(const Caller& who, const format::Inode& inode,
+                                 std::string_view name, bool write) {
+  if (write && (inode.flags & (format::kFlagImmutable | format::kFlagAppendOnly)) != 0)
+    return Error(EPERM);
   if (who.kernel_checked || is_acl(name)) return {};
-  if (name.starts_with("trusted.")) return who.uid == 0 ? Status() : Status(Error(write ? EPERM : ENODATA));
-  if (name.starts_with("security.")) return !write || who.uid == 0 ? Status() : Status(Error(EPERM));
+  if (name.starts_with("trusted."))
+    return who.uid == 0 ? Status() : Status(Error(write ? EPERM : ENODATA));
+  if (name.starts_with("security."))
+    return !write || who.uid == 0 ? Status() : Status(Error(EPERM));
   if (!inode.is_regular() && !inode.is_directory()) return Error(write ? EPERM : ENODATA);
-  if (write && inode.is_directory() && (inode.mode & 01000) != 0 && who.uid != 0 && who.uid != inode.uid) {
+  if (write && inode.is_directory() && (inode.mode & 01000) != 0 && who.uid != 0 &&
+      who.uid != inode.uid) {
     return Error(EPERM);
   }
   return check_access(who, inode, write ? 2 : 4);
@@ -89,12 +96,13 @@ Result<std::vector<std::string>> Owner::listxattr(const Request& request, Ino in
   return names;
 }
 
-Status Owner::setxattr(const Request& request, Ino ino, std::string_view name, std::string_view value, XattrMode mode,
-                       bool kill_sgid) {
+Status Owner::setxattr(const Request& request, Ino ino, std::string_view name,
+                       std::string_view value, XattrMode mode, bool kill_sgid) {
   TRY(healthy());
   TRY(check_xattr_name(name));
   if (value.size() > kXattrValueBytesMax) {
-    return error(E2BIG, "xattr value of {} bytes; at most {} are kept", value.size(), kXattrValueBytesMax);
+    return error(E2BIG, "xattr value of {} bytes; at most {} are kept", value.size(),
+                 kXattrValueBytesMax);
   }
   const Latches latch(latches_, {exclusive(ino)});
   TRY_ASSIGN(const InodeRef ref, inode_latched(ino));
@@ -113,8 +121,8 @@ Status Owner::setxattr(const Request& request, Ino ino, std::string_view name, s
   return commit(change);
 }
 
-Status Owner::put_xattr(Change& change, Ino ino, format::Inode& inode, std::string_view name, std::string_view value,
-                        XattrMode mode) {
+Status Owner::put_xattr(Change& change, Ino ino, format::Inode& inode, std::string_view name,
+                        std::string_view value, XattrMode mode) {
   const auto in_inode = find_inline(inode, name);
   const bool inline_had = in_inode != inode.xattrs.end();
   const std::string key = format::xattr_key(ino, name);
@@ -126,7 +134,8 @@ Status Owner::put_xattr(Change& change, Ino ino, format::Inode& inode, std::stri
   if (mode == XattrMode::kReplace && !inline_had && !big) return Error(ENODATA);
   if (inline_had) inode.xattrs.erase(in_inode);
   // security.capability always lies in the inode: every write has to see it.
-  const bool fits = name == kCapability || inline_bytes(inode) + name.size() + value.size() + 4 <= kInlineXattrBytesMax;
+  const bool fits = name == kCapability ||
+                    inline_bytes(inode) + name.size() + value.size() + 4 <= kInlineXattrBytesMax;
   if (fits && !big) {
     set_inline(inode, name, value);
     return {};
@@ -137,10 +146,12 @@ Status Owner::put_xattr(Change& change, Ino ino, format::Inode& inode, std::stri
   }
   if (inode.has_big_xattrs) {
     const std::string prefix = format::xattr_prefix(ino);
-    TRY_ASSIGN(const engine::Page page, engine_.scan(nullptr, prefix, engine::prefix_end(prefix), kBigXattrsMax));
+    TRY_ASSIGN(const engine::Page page,
+               engine_.scan(nullptr, prefix, engine::prefix_end(prefix), kBigXattrsMax));
     size_t list_bytes = name.size() + 1;
     for (const engine::Item& item : page.items) list_bytes += item.key.size();
-    if (page.items.size() >= kBigXattrsMax || list_bytes > kXattrListBytesMax - kInlineXattrBytesMax) {
+    if (page.items.size() >= kBigXattrsMax ||
+        list_bytes > kXattrListBytesMax - kInlineXattrBytesMax) {
       return error(ENOSPC, "inode {} has too many extended attributes", ino);
     }
   }

@@ -124,11 +124,7 @@ TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
   TestRequest seen;
   TestHttpServer service([&](const TestRequest& request) {
     seen = request;
-    return TestReply{
-        200,
-        {},
-        kContainerAnswer,
-        {}};
+    return TestReply{200, {}, kContainerAnswer, {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url() + "/creds";
   variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "Bearer x";
@@ -149,11 +145,7 @@ TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
     if (request.method == "PUT") return TestReply{200, {}, "session", {}};
     if (request.header("x-aws-ec2-metadata-token") != "session") return TestReply{401, {}, "", {}};
     if (request.path.ends_with("/")) return TestReply{200, {}, "my-role\n", {}};
-    return TestReply{
-        200,
-        {},
-        kContainerAnswer,
-        {}};
+    return TestReply{200, {}, kContainerAnswer, {}};
   });
   variables["AWS_EC2_METADATA_DISABLED"] = "";
   variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = imds.url();
