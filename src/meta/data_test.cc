@@ -1,6 +1,6 @@
 // Data operations becoming part of inodes, segments, and freeing.
 #include "engine/faulty/faulty_engine.h"
-#include "meta/test_volume.h"
+#include "meta/volume_test_util.h"
 
 namespace shoal::meta {
 namespace {

@@ -2,7 +2,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "meta/test_volume.h"
+#include "meta/volume_test_util.h"
 
 namespace shoal::meta {
 namespace {

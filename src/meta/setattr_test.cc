@@ -1,6 +1,6 @@
 #include <sys/stat.h>
 
-#include "meta/test_volume.h"
+#include "meta/volume_test_util.h"
 
 namespace shoal::meta {
 namespace {
