@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "format/inode.h"
 #include "meta/metadata.h"
 #include "sys/clock.h"
