@@ -76,11 +76,11 @@ bool OpenTable::set_orphan(Ino ino, SessionId session, Stamp stamp) {
   return it->count > 0;
 }
 
-void OpenTable::set_linkable(Ino ino) {
+void OpenTable::set_linkable(Ino ino, bool linkable) {
   Shard& s = shard(ino);
   MutexLock lock(s.mutex);
   const auto open = s.opens.find(ino);
-  if (open != s.opens.end()) open->second.linkable = true;
+  if (open != s.opens.end()) open->second.linkable = linkable;
 }
 
 bool OpenTable::linkable(Ino ino) const {

@@ -32,8 +32,8 @@ class OpenTable {
   // Notes that `O session ino` was committed with `stamp` (0: it was erased). False when the
   // session released the inode meanwhile.
   bool set_orphan(Ino ino, SessionId session, Stamp stamp);
-  // O_TMPFILE: link() may give it a name though it has none.
-  void set_linkable(Ino ino);
+  // O_TMPFILE: link() may give it a name though it has none; its first one.
+  void set_linkable(Ino ino, bool linkable);
   bool linkable(Ino ino) const;
   // Forgets a holder whose count is 0.
   void orphan_done(Ino ino, SessionId session);

@@ -18,11 +18,38 @@ constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
+// What a commit was, by what it wrote.
+static std::string kind_of(const engine::Batch& batch) {
+  std::string kind = "names and data";
+  for (const engine::Write& write : batch.writes()) {
+    if (write.kind == engine::Write::Kind::kCheck) continue;
+    switch (write.key.front()) {
+      case 'B': {
+        const auto segment = format::decode_segment(write.value);
+        if (!segment.ok()) return "a segment forgotten";
+        using State = format::Segment::State;
+        return segment->state == State::kStaging  ? "a segment opened"
+               : segment->state == State::kStored ? "a segment stored"
+                                                  : "a segment dying";
+      }
+      case 'C':
+        return "an id lease";
+      case 'F':
+        return "the volume's record";
+      case 'S':
+        return "a session or store";
+      default:
+        break;
+    }
+  }
+  return kind;
+}
+
 // A mount ends its process when the engine cannot sync. Here it goes on, without effect, until the
 // test looks.
 class World::MortalEngine final : public engine::KvEngine {
  public:
-  MortalEngine(engine::KvEngine& under, std::atomic<bool>& ended) : under_(under), ended_(ended) {}
+  explicit MortalEngine(engine::KvEngine& under, World& world) : under_(under), world_(world) {}
 
   std::unique_ptr<engine::ReadToken> read_token() override { return under_.read_token(); }
   Result<std::optional<engine::Versioned>> get(const engine::ReadToken* token,
@@ -47,10 +74,20 @@ class World::MortalEngine final : public engine::KvEngine {
   }
   Result<engine::CommitResult> commit(const engine::Batch& batch) override {
     TRY(alive());
+    {
+      MutexLock lock(mutex_);
+      last_ = kind_of(batch);
+    }
     return under_.commit(batch);
   }
   Status sync() override {
     TRY(alive());
+    std::string behind;
+    {
+      MutexLock lock(mutex_);
+      behind = last_;
+    }
+    if (world_.forget_engine_sync && world_.forget_engine_sync(behind)) return {};
     return under_.sync();
   }
   Status ingest(const std::vector<engine::Item>& items) override { return under_.ingest(items); }
@@ -60,11 +97,13 @@ class World::MortalEngine final : public engine::KvEngine {
 
  private:
   Status alive() const {
-    if (ended_) return Error(EIO, "this process ended");
+    if (world_.ended_) return Error(EIO, "this process ended");
     return {};
   }
   engine::KvEngine& under_;
-  std::atomic<bool>& ended_;
+  World& world_;
+  Mutex mutex_;
+  std::string last_ GUARDED_BY(mutex_);
 };
 
 World::World(uint64_t seed, const WorldOptions& options)
@@ -110,7 +149,7 @@ Status World::open_parts() {
   faulty_engine_ = engine::make_faulty_engine(*engine, [this](engine::Call call, uint64_t) {
     return on_engine_call ? on_engine_call(call) : engine::Fault::kNone;
   });
-  engine_ = std::make_unique<MortalEngine>(*faulty_engine_, ended_);
+  engine_ = std::make_unique<MortalEngine>(*faulty_engine_, *this);
 
   const meta::VolumeSpec spec{
       .name = "model", .bucket = "file:///bucket", .trash_days = options_.trash_days};

@@ -77,6 +77,7 @@ class World {
   data::Staging& staging() { return *staging_; }
   engine::KvEngine& engine() { return *engine_; }
   object::ObjectStore& store() { return *store_; }
+  uint64_t epoch() const { return volume_.epoch; }
   const data::ReplayReport& replay_report() const { return replay_; }
 
   // Tasks due within the next `by` run.
@@ -93,6 +94,9 @@ class World {
   std::function<sim::FaultyFs::Fault(sim::FsCall, const Path&)> on_disk_call;
   std::function<engine::Fault(engine::Call)> on_engine_call;
   std::function<object::Fault(object::Call, const std::string&)> on_store_call;
+  // True: the engine's sync is left out and said to be done. `behind`: what the last commit before
+  // it was (world.cc).
+  std::function<bool(const std::string& behind)> forget_engine_sync;
   // The process ended itself: the engine could not sync (client/committer.h). Nothing it does
   // afterwards has an effect; what it answers means nothing.
   bool process_ended() const { return ended_; }

@@ -76,6 +76,8 @@ void PowerRun::create() {
       world_.client().create(kRoot, parent, name, 0644, {.read = true, .write = true}, true);
   if (!done(made.ok() ? Status() : Status(made.error()), "create")) return;
   files_[id].ino = made->attr.ino;
+  if (!inos_.insert(made->attr.ino).second)
+    fail(fmt::format("inode number {} recurs", made->attr.ino));
   files_[id].open = made->handle;
 }
 

@@ -38,7 +38,14 @@ PowerRun::PowerRun(uint64_t seed, std::string forget, Tally& tally)
                                                                 return kind == forget_;
                                                               });
                        },
-                       seed)) {}
+                       seed)) {
+  world_.forget_engine_sync = [this](const std::string& behind) {
+    const std::string kind = "engine behind " + behind;
+    MutexLock lock(syncs_mutex_);
+    tally_.syncs.insert(kind);
+    return kind == forget_;
+  };
+}
 
 void PowerRun::fail(std::string what) {
   if (failure_.empty()) failure_ = std::move(what);
@@ -105,6 +112,8 @@ bool PowerRun::start() {
     if (!ended()) fail("opening the volume: " + started.error().to_string());
     return false;
   }
+  if (world_.epoch() <= last_epoch_) fail(fmt::format("epoch {} recurs", world_.epoch()));
+  last_epoch_ = world_.epoch();
   tally_.replayed += world_.replay_report().applied;
   return true;
 }

@@ -7,7 +7,7 @@
 //   files  are as after some prefix of their operations, at least up to their last fsync, and to
 //   what they were when
 //          they were renamed over another one, if that rename is there (I12); never an error;
-//   fsck   finds nothing.
+//   fsck   finds nothing; and no epoch and no inode number recurs.
 //
 // A SIGKILL, now and then, loses nothing of the names, and of a file only what no close, truncate,
 // punch or copy followed.
@@ -112,6 +112,8 @@ class PowerRun {
   std::vector<File> files_;
   std::vector<Names> history_ = {{}};
   size_t names_floor_ = 0;
+  uint64_t last_epoch_ = 0;
+  std::set<Ino> inos_;  // ever handed out
   std::vector<Bound> bounds_;
   std::string failure_;
 };

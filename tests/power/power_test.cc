@@ -60,5 +60,42 @@ TEST_F(Power, what_was_fsynced_survives_every_cut_and_the_rest_is_a_prefix) {
   EXPECT_GT(tally.segments_stored, 0u);
 }
 
+// Without any one of these the test above must fail, or it is blind or the sync not needed.
+// docs/testing.md lists what each guards.
+TEST_F(Power, leaving_out_a_sync_of_any_kind_is_noticed) {
+  const std::vector<std::string> kinds = {"journal",
+                                          "free journal",
+                                          "directory of journals",
+                                          "store identity",
+                                          "store directory",
+                                          "directory of stores",
+                                          "state directory",
+                                          "root",
+                                          "object",
+                                          "bucket directory",
+                                          "bucket",
+                                          "database log",
+                                          "database table",
+                                          "MANIFEST",
+                                          "CURRENT",
+                                          "FORMAT",
+                                          "database directory",
+                                          "engine behind names and data",
+                                          "engine behind a segment opened",
+                                          "engine behind a segment stored",
+                                          "engine behind a segment dying",
+                                          "engine behind an id lease",
+                                          "engine behind the volume's record"};
+  const uint64_t seeds_max = number_or("SHOAL_FORGET_SEEDS", 60);
+  for (const std::string& kind : kinds) {
+    std::optional<std::string> failure;
+    Tally tally;
+    for (uint64_t seed = 1; seed <= seeds_max && !failure; ++seed)
+      failure = PowerRun(seed, kind, tally).run(kLives);
+    EXPECT_TRUE(failure) << "nobody misses the sync of: " << kind;
+    if (failure) std::cout << tally.cuts << " cuts: " << failure->substr(0, 200) << std::endl;
+  }
+}
+
 }  // namespace
 }  // namespace shoal::power

@@ -126,6 +126,24 @@ TEST_F(RocksdbFaultTest,
   EXPECT_FALSE(engine->get(nullptr, "again")->has_value());
 }
 
+TEST_F(RocksdbFaultTest, while_the_disk_is_full_what_was_committed_can_still_be_synced) {
+  sim::SimFs disk;
+  FaultyFs fs(disk);
+  auto engine = open_hastily(fs, {.create_if_missing = true}).value();
+  ASSERT_EQ(engine->commit(put(1, "a"))->kind, Kind::kCommitted);
+  disk.set_capacity(disk.used_bytes());
+  fail(fs, FsCall::kWrite, ".log",
+       {.code = ENOSPC, .effect = FaultyFs::Fault::Effect::kPartial, .bytes = 5});
+  EXPECT_EQ(engine->commit(put(2, "b")).code(), ENOSPC);
+  EXPECT_TRUE(engine->sync().ok());
+  engine.reset();
+  disk.cut_power(3);
+  disk.set_capacity(1 << 30);
+  engine = open_hastily(disk, {}).value();
+  EXPECT_TRUE(engine->get(nullptr, "a")->has_value());
+  EXPECT_FALSE(engine->get(nullptr, "b")->has_value());
+}
+
 // Everything from the n-th call on fails, or only that one: the engine says so or copes, and what
 // it holds when the disk is well again is a prefix.
 void sweep(FaultyFs::Times times, uint64_t step) {

@@ -90,6 +90,7 @@ class RocksdbEngine final : public KvEngine {
   Result<CommitResult> write(const Batch& batch);
   bool full() const { return database_.full->load(std::memory_order_relaxed); }
   void resume_if_full();
+  Status sync_logs_ourselves();
   Status sync_log();
 
   LocalFs& fs_;
@@ -304,7 +305,29 @@ void RocksdbEngine::resume_if_full() {
   log(LogLevel::kWarn, "{}: no resuming after the disk was full: {}", folder_, status.ToString());
 }
 
+// While the disk is full RocksDB may have given up its log's writer, and SyncWAL() would run into
+// an assertion. What was committed lies in the log files all the same; nothing is written to them
+// before RocksDB resumes with a new one.
+Status RocksdbEngine::sync_logs_ourselves() {
+  TRY_ASSIGN(const std::vector<std::string> names, fs_.list(folder_));
+  for (const std::string& name : names) {
+    if (!name.ends_with(".log")) continue;
+    TRY_ASSIGN(const std::unique_ptr<File> log,
+               fs_.open(join(folder_, name), OpenMode::kReadWrite));
+    TRY(log->sync_data());
+  }
+  return {};
+}
+
 Status RocksdbEngine::sync_log() {
+  if (full()) {
+    resume_if_full();
+    if (full()) {
+      const Status synced = sync_logs_ourselves();
+      if (!synced.ok()) break_down(synced.error().text());
+      return synced;
+    }
+  }
   const rocksdb::Status status = db_.SyncWAL();
   if (status.ok()) return {};
   break_down(fmt::format("syncing the log failed: {}", status.ToString()));

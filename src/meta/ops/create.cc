@@ -114,7 +114,7 @@ Result<Opened> Owner::create_unnamed(const Request& request, Ino parent, uint32_
   TRY_ASSIGN(const Ino ino,
              add_inode(change, request, parent, directory, "", {.mode = S_IFREG | (mode & 07777)}));
   opens_.add(ino, request.session);
-  opens_.set_linkable(ino);
+  opens_.set_linkable(ino, true);
   change.orphan(request.session, ino);
   if (auto status = commit(change); !status.ok()) {
     opens_.drop(ino, request.session);

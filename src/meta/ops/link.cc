@@ -39,6 +39,7 @@ Result<Attr> Owner::link(const Request& request, Ino ino, Ino parent, std::strin
   touch_directory(change.edit(parent, directory), 1, inode.ctime);
   put_entry(change, parent, name, old, {entry_type(inode.mode), ino});
   TRY(commit(change));
+  if (before == 0) opens_.set_linkable(ino, false);  // once without a name again, for good
   for (const SessionId session : named) {
     if (!opens_.set_orphan(ino, session, 0)) opens_.orphan_done(ino, session);
   }
