@@ -147,7 +147,7 @@ def packed_line(packed):
     return (f"- {packed['files']:,} files of 4 KiB in {packed['seconds']:.1f} s ({packed['files_per_s']:,.0f} files/s, load "
             f"{packed['load']:.1f}): {packed['puts']} PUTs, {reached} the bound of {packed['puts_bound']:.1f} (N / 64 MiB + 2 × "
             f"seconds / 5 + 2); {packed['daemon_cpu_us_per_file']:.0f} µs of CPU per file; resident "
-            f"{packed['resident_bytes'] >> 20} MiB after it, {packed['peak_bytes'] >> 20} MiB at most, "
+            f"{packed['resident_bytes'] >> 20} MiB after it (asked: 300 after 1,000,000), {packed['peak_bytes'] >> 20} MiB at most, "
             f"{packed['resident_after_remount_bytes'] >> 20} MiB after a new mount")
 
 
