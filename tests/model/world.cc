@@ -137,6 +137,7 @@ Status World::start() {
 }
 
 Status World::open_parts() {
+  volume_ = {};
   engine::KvEngine* engine = memory_engine_.get();
   if (options_.engine == EngineKind::kRocksdb) {
     engine::RocksdbOptions wanted;

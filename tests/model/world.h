@@ -77,6 +77,7 @@ class World {
   data::Staging& staging() { return *staging_; }
   engine::KvEngine& engine() { return *engine_; }
   object::ObjectStore& store() { return *store_; }
+  // Taken by the last start(); 0: it did not get so far.
   uint64_t epoch() const { return volume_.epoch; }
   const data::ReplayReport& replay_report() const { return replay_; }
 

@@ -108,12 +108,14 @@ void PowerRun::end(bool power) {
 
 bool PowerRun::start() {
   const Status started = world_.start();
+  if (world_.epoch() != 0) {
+    if (world_.epoch() <= last_epoch_) fail(fmt::format("epoch {} recurs", world_.epoch()));
+    last_epoch_ = world_.epoch();
+  }
   if (!started.ok()) {
     if (!ended()) fail("opening the volume: " + started.error().to_string());
     return false;
   }
-  if (world_.epoch() <= last_epoch_) fail(fmt::format("epoch {} recurs", world_.epoch()));
-  last_epoch_ = world_.epoch();
   tally_.replayed += world_.replay_report().applied;
   return true;
 }
