@@ -1,4 +1,6 @@
 // shoal format: makes a volume.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -46,6 +48,19 @@ Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
   return spec;
 }
 
+// Who formats a volume without being root could not use it otherwise.
+Result<format::OwnerMarker> give_root_directory_to_caller(Runtime& runtime,
+                                                          engine::KvEngine& engine) {
+  ThreadPool executor("work", 2);
+  TRY_ASSIGN(const auto owner, meta::open_owner(engine, runtime.clock, runtime.random, executor));
+  meta::SetAttr change;
+  change.uid = ::geteuid();
+  change.gid = ::getegid();
+  TRY(owner->metadata().setattr(operator_request(), kRootIno, change));
+  TRY(owner->metadata().sync());
+  return owner->marker();
+}
+
 Status run_format(Context& context, const FormatArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.meta_url));
   TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
@@ -56,7 +71,6 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   TRY(object::list_and_wait(
       *store, "", {}));  // the bucket answers and the keys are right, before anything is made
 
-  TRY_ASSIGN(const bool existed, exists(runtime.fs, join(url.folder, "CURRENT")));
   TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
   Result<format::Volume> before = meta::read_volume(*engine);
   TRY(check_no_other_volume(*store, before.ok() ? before->uuid : Uuid{}));
@@ -66,9 +80,11 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   if (made || read_marker(*store, volume.uuid).code() == ENOENT) {
     format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch,
                                volume.opens.empty() ? Uuid{} : volume.opens.back()};
+    if (made && ::geteuid() != 0) {
+      TRY_ASSIGN(marker, give_root_directory_to_caller(runtime, *engine));
+    }
     TRY(write_marker(*store, marker));
   }
-  (void)existed;
   Json facts;
   facts["volume"] = volume.name;
   facts["uuid"] = volume.uuid.to_string();
