@@ -1,5 +1,6 @@
 #include "cmd/mount_run.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -61,6 +62,10 @@ class SignalWatch {
   std::function<void()> on_signal_;
   Thread thread_;  // joined after the destructor's signal
 };
+
+// Many threads, each with an arena of its own, would keep what any of them freed: 150,000 small files written took 252
+// MiB without this and 186 with it, for the same CPU.
+void bound_malloc_arenas() { mallopt(M_ARENA_MAX, 2); }
 
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -161,6 +166,7 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
                  const std::function<void()>& ready) {
   SignalWatch::block();
   raise_descriptor_limit();
+  bound_malloc_arenas();
   if (::chdir("/") != 0) return error(errno, "chdir /: {}", strerrordesc_np(errno));
   TRY_ASSIGN(fuse::ParsedOptions parsed, parsed_options(settings));
   MountSettings effective = settings;
