@@ -63,8 +63,8 @@ class SignalWatch {
   Thread thread_;  // joined after the destructor's signal
 };
 
-// Many threads, each with an arena of its own, would keep what any of them freed: 150,000 small files written took 252
-// MiB without this and 186 with it, for the same CPU.
+// Many threads, each with an arena of its own, would keep what any of them freed: 150,000 small
+// files written took 252 MiB without this and 186 with it, for the same CPU.
 void bound_malloc_arenas() { mallopt(M_ARENA_MAX, 2); }
 
 void raise_descriptor_limit() {
