@@ -10,11 +10,13 @@ struct Feature {
   uint64_t flag;
 };
 
-// Never here: FUSE_WRITEBACK_CACHE, which would leave the kernel to decide size and mtime.
+// Never here: FUSE_WRITEBACK_CACHE, which would leave the kernel to decide size and mtime; and
+// FUSE_ATOMIC_O_TRUNC: with it Linux sends open(O_RDONLY | O_TRUNC) before it sees that the file is
+// a running program, which loses its pages (SIGBUS) although the open fails with ETXTBSY. Without
+// it a SETATTR follows the OPEN, whose reply also carries the new attributes.
 constexpr Feature kFeatures[] = {
     {"async_read", FUSE_ASYNC_READ},
     {"posix_locks", FUSE_POSIX_LOCKS},
-    {"atomic_o_trunc", FUSE_ATOMIC_O_TRUNC},
     {"export_support", FUSE_EXPORT_SUPPORT},
     {"big_writes", FUSE_BIG_WRITES},
     {"dont_mask", FUSE_DONT_MASK},

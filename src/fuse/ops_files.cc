@@ -76,10 +76,6 @@ void Ops::open(const Request& request, const Reply& reply) {
   }
   const client::OpenOptions options = open_options(in.flags, in.open_flags);
   const Result<client::OpenedFile> opened = client_.open(caller(request), ino(request), options);
-  if (opened.ok() && options.truncate && options.kill_privileges) {
-    notifier_.attributes_now(
-        request.nodeid);  // the kernel expects size and times to change, not the mode
-  }
   reply_opened(reply, opened, ino(request), in.flags, false);
 }
 

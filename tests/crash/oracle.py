@@ -4,6 +4,8 @@ import json
 
 from writer import pattern
 
+PAGE = 4096
+
 
 def read_log(path):
     """Events in order; the last line may be torn by the kill of the writer itself."""
@@ -31,13 +33,39 @@ def apply(state, event):
     if op == "open":
         return b"" if state is None else state
     if op == "write":
-        end = event["at"] + event["n"]
+        data = pattern(event["seed"], event["n"])[:event.get("first")]
+        end = event["at"] + len(data)
         body = bytearray(state.ljust(end, b"\0"))
-        body[event["at"]:end] = pattern(event["seed"], event["n"])
+        body[event["at"]:end] = data
         return bytes(body)
     if op == "truncate":
         return state[:event["size"]].ljust(event["size"], b"\0")
     return state
+
+
+def requests_of(event):
+    """The FUSE requests that one operation of a program becomes. One request is one operation of the volume; the kernel
+    ends a request after the first page of a write that begins inside of a page it does not hold."""
+    if event["op"] != "write":
+        return [event]
+    first = PAGE - event["at"] % PAGE
+    if event["at"] % PAGE == 0 or first >= event["n"]:
+        return [event]
+    return [{**event, "first": first}, event]
+
+
+def nearest(states, found):
+    """Where `found` differs from the state that it resembles most: for the person who reads the failure."""
+    best = None
+    for number, state in enumerate(states):
+        if state is None or found is None or len(state) != len(found):
+            continue
+        differing = [at for at in range(0, len(found), PAGE) if state[at:at + PAGE] != found[at:at + PAGE]]
+        if best is None or len(differing) < len(best[1]):
+            best = (number, differing)
+    if best is None:
+        return "no state has that length"
+    return f"nearest is state {best[0]} of {len(states)}, other pages at {best[1][:8]}"
 
 
 # After these an acknowledgement promises everything before them (open too: the name itself is in the engine's log).
@@ -45,11 +73,12 @@ PROMISES = {"close", "fsync", "replace", "unlink", "open", "truncate"}
 
 
 def check_file(events, done, start, found):
-    """`start`: the state before the log; `found`: the bytes there are, or None. Returns an error, or "" and the promise."""
+    """`start`: the state before the log; `found`: the bytes there are, or None. Returns an error, or ""."""
     states = [start]
     floor = 0
     for event in events:
-        states.append(apply(states[-1], event))
+        before = states[-1]
+        states += [apply(before, request) for request in requests_of(event)]
         if event["i"] in done and event["op"] in PROMISES:
             floor = len(states) - 1
     for state in states[floor:]:
@@ -59,4 +88,4 @@ def check_file(events, done, start, found):
     what = "nothing" if found is None else f"{len(found)} bytes"
     if older:
         return f"lost: it is as after operation {older[-1]}, {floor} was promised ({what})"
-    return f"mixed: {what} that it never had; {len(events)} operations, {floor} promised"
+    return f"mixed: {what} that it never had; {len(states) - 1} requests, {floor} promised; {nearest(states, found)}"
