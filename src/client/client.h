@@ -134,6 +134,8 @@ class Client {
   virtual Result<meta::DirPage> readdir(const Caller& who, Ino ino, std::string_view after,
                                         size_t limit, bool with_attributes) = 0;
   virtual Result<StatFs> statfs() = 0;
+  // The kernel holds nothing of the inode any more (FORGET).
+  virtual void forgotten(Ino ino) = 0;
 
   virtual Result<std::string> getxattr(const Caller& who, Ino ino, std::string_view name) = 0;
   virtual Result<std::vector<std::string>> listxattr(const Caller& who, Ino ino) = 0;

@@ -12,6 +12,7 @@
 #include "client/durability_classes.h"
 #include "client/handle_table.h"
 #include "client/inode_table.h"
+#include "client/removed_directories.h"
 #include "client/read_plan.h"
 #include "client/seen_versions.h"
 #include "client/space_pool.h"
@@ -49,6 +50,7 @@ class ClientImpl final : public Client {
                                 bool with_attributes) override;
   Result<StatFs> statfs() override;
 
+  void forgotten(Ino ino) override { removed_.forgotten(ino); }
   Result<std::string> getxattr(const Caller& who, Ino ino, std::string_view name) override;
   Result<std::vector<std::string>> listxattr(const Caller& who, Ino ino) override;
   Status setxattr(const Caller& who, Ino ino, std::string_view name, std::string_view value,
@@ -154,6 +156,7 @@ class ClientImpl final : public Client {
   SeenVersions seen_;
   SpacePool space_;
   DurabilityClasses durability_;
+  RemovedDirectories removed_;
   Committer committer_;
   HandleTable handles_;
 };

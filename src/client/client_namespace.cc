@@ -12,8 +12,14 @@ Result<Attr> ClientImpl::lookup(const Caller& who, Ino parent, std::string_view 
 
 Result<Attr> ClientImpl::getattr(const Caller& who, Ino ino) {
   const uint64_t before = committer_.changes().now();
-  TRY_ASSIGN(Attr attr, metadata().getattr(request(who), ino));
-  return settled(std::move(attr), before);
+  Result<Attr> attr = metadata().getattr(request(who), ino);
+  if (!attr.ok()) {
+    if (attr.error().is(ENOENT)) {
+      if (std::optional<Attr> removed = removed_.find(ino)) return *removed;
+    }
+    return attr.error();
+  }
+  return settled(std::move(*attr), before);
 }
 
 Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrRequest& wanted) {
@@ -125,7 +131,8 @@ Status ClientImpl::unlink(const Caller& who, Ino parent, std::string_view name) 
 
 Status ClientImpl::rmdir(const Caller& who, Ino parent, std::string_view name) {
   TRY(may_write());
-  TRY(metadata().rmdir(request(who), parent, name));
+  TRY_ASSIGN(const Attr attr, metadata().rmdir(request(who), parent, name));
+  removed_.add(attr);
   return {};
 }
 
@@ -158,6 +165,7 @@ Status ClientImpl::rename(const Caller& who, Ino parent, std::string_view name, 
     moved(*renamed.replaced);
   } else {
     lost_a_name(*renamed.replaced);
+    removed_.add(*renamed.replaced);
   }
   return {};
 }
@@ -177,8 +185,10 @@ Result<std::string> ClientImpl::readlink(const Caller& who, Ino ino) {
 Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::string_view after,
                                           size_t limit, bool with_attributes) {
   const uint64_t before = committer_.changes().now();
-  TRY_ASSIGN(meta::DirPage page,
-             metadata().readdir(request(who), ino, after, limit, with_attributes));
+  Result<meta::DirPage> listed =
+      metadata().readdir(request(who), ino, after, limit, with_attributes);
+  if (!listed.ok() && listed.error().is(ENOENT) && removed_.find(ino)) return meta::DirPage{};
+  TRY_ASSIGN(meta::DirPage page, std::move(listed));
   for (meta::DirEntry& entry : page.entries) {
     if (!entry.attr || !entry.attr->is_regular()) continue;
     Result<Attr> attr = settled(std::move(*entry.attr), before);

@@ -200,6 +200,7 @@ class FakeClient final : public client::Client {
     }
     return page;
   }
+  void forgotten(Ino) override {}
   Result<client::StatFs> statfs() override {
     MutexLock lock(mutex_);
     TRY(enter({}));

@@ -82,6 +82,7 @@ class Ops {
   void releasedir(const Request& request, const Reply& reply);
   void fsyncdir(const Request& request, const Reply& reply);
   void forget(const Request& request);
+  void forget(Ino ino);
   void batch_forget(const Request& request);
 
   void getlk(const Request& request, const Reply& reply);

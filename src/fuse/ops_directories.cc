@@ -153,7 +153,12 @@ void Ops::readdir(const Request& request, const Reply& reply, bool plus) {
   reply.ok(ByteView(list.out.first(list.used)));
 }
 
-void Ops::forget(const Request& request) { cookies_.forgotten(ino(request)); }
+void Ops::forget(const Request& request) { forget(ino(request)); }
+
+void Ops::forget(Ino ino) {
+  cookies_.forgotten(ino);
+  client_.forgotten(ino);
+}
 
 void Ops::batch_forget(const Request& request) {
   Arguments arguments(request.arguments);
@@ -161,7 +166,7 @@ void Ops::batch_forget(const Request& request) {
   for (uint32_t i = 0; i < in.count; ++i) {
     const auto one = arguments.fixed<fuse_forget_one>();
     if (!arguments.ok()) return;
-    cookies_.forgotten(ino(one.nodeid));
+    forget(ino(one.nodeid));
   }
 }
 

@@ -129,7 +129,14 @@ def a_removed_directory_has_no_links_through_its_descriptor(d):
     assert os.fstat(fd).st_nlink == 2
     os.rmdir(f"{d}/sub")
     assert os.fstat(fd).st_nlink == 0
+    assert os.listdir(fd) == []
     refused(errno.ENOENT, lambda: os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+    os.close(fd)
+    os.mkdir(f"{d}/old")
+    os.mkdir(f"{d}/new")
+    fd = os.open(f"{d}/old", os.O_PATH | os.O_DIRECTORY)
+    os.rename(f"{d}/new", f"{d}/old")
+    assert os.fstat(fd).st_nlink == 0
     os.close(fd)
 
 
