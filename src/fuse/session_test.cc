@@ -19,10 +19,10 @@ TEST(Session, init_takes_what_the_kernel_offers_and_never_the_writeback_cache) {
   EXPECT_EQ(out.time_gran, 1u);
   const uint64_t flags = out.flags | uint64_t{out.flags2} << 32;
   for (const char* feature :
-       {"async_read", "big_writes", "max_pages", "init_ext", "async_dio",
-        "parallel_dirops", "readdirplus", "readdirplus_auto", "cache_symlinks",
-        "explicit_inval_data", "handle_killpriv_v2", "posix_acl", "dont_mask", "setxattr_ext",
-        "posix_locks", "flock_locks", "export_support", "create_supp_group"}) {
+       {"async_read", "big_writes", "max_pages", "init_ext", "async_dio", "parallel_dirops",
+        "readdirplus", "readdirplus_auto", "cache_symlinks", "explicit_inval_data",
+        "handle_killpriv_v2", "posix_acl", "dont_mask", "setxattr_ext", "posix_locks",
+        "flock_locks", "export_support", "create_supp_group"}) {
     EXPECT_NE(flags & feature_flag(feature), 0u) << feature;
   }
   EXPECT_EQ(flags & FUSE_WRITEBACK_CACHE, 0u);
