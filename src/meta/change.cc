@@ -33,6 +33,13 @@ format::Inode& Change::create(Ino ino) {
   return inodes_.back().now->inode;
 }
 
+void Change::set_records(Ino ino, ExtentRecordsRef records) {
+  EditedInode* edited = find(ino);
+  CHECK(edited != nullptr);
+  edited->now->many_records = records == nullptr;
+  edited->now->records = std::move(records);
+}
+
 void Change::erase(Ino ino, const InodeRef& ref) {
   edit(ino, ref);
   find(ino)->erased = true;

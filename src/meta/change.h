@@ -27,9 +27,15 @@
 
 namespace shoal::meta {
 
+struct ExtentRecords;
+using ExtentRecordsRef = std::shared_ptr<const ExtentRecords>;
+
 struct CachedInode {
   format::Inode inode;
   Stamp stamp = 0;  // of the I record
+  // All E records of this version of the inode; nullptr: not known, ask the engine.
+  ExtentRecordsRef records;
+  bool many_records = false;  // they are too many to be kept here
 };
 // shared_ptr: readers keep the version they looked at while a writer puts the next one into the
 // cache.
@@ -67,6 +73,8 @@ class Change {
   format::Inode& edit(Ino ino, const InodeRef& ref);
   // A new one.
   format::Inode& create(Ino ino);
+  // What the E records will be; nullptr: too many to be kept. REQUIRES edited or created.
+  void set_records(Ino ino, ExtentRecordsRef records);
   // Drops I, whether edited before or not.
   void erase(Ino ino, const InodeRef& ref);
   // The version that commit() made current; for Attr. REQUIRES edited or created, committed.

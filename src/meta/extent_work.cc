@@ -22,44 +22,8 @@ void count_live(Change& change, const format::Extent& extent, int64_t sign) {
 
 }  // namespace
 
-Result<format::Extent> decode_extent_record(const engine::Item& item) {
-  TRY_ASSIGN(const auto key, format::parse_extent_key(item.key));
-  Decoder in(item.value);
-  const uint8_t format = in.u8();
-  if (format > format::kExtentFormat) {
-    return error(ENOTSUP, "extent record of format {}: made by a newer shoal", format);
-  }
-  return format::decode_extent(in, key.second);
-}
-
-Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino ino, uint64_t from,
-                                                uint64_t to, size_t limit) {
-  std::vector<StampedExtent> found;
-  const std::string prefix = format::extent_prefix(ino);
-  if (from > 0) {
-    TRY_ASSIGN(const auto before, engine.last(nullptr, prefix, format::extent_key(ino, from)));
-    if (before) {
-      TRY_ASSIGN(const format::Extent extent, decode_extent_record(*before));
-      if (extent.end() >= from) found.push_back({extent, before->stamp});
-    }
-  }
-  std::string begin = format::extent_key(ino, from);
-  const std::string end = format::extent_key(ino, to) + '\0';
-  while (found.size() <= limit) {
-    const size_t page_max = std::min(kPageEntriesMax, limit + 1 - found.size() + 1);
-    TRY_ASSIGN(const engine::Page page, engine.scan(nullptr, begin, end, page_max));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::Extent extent, decode_extent_record(item));
-      found.push_back({extent, item.stamp});
-    }
-    if (!page.more) break;
-    begin = page.items.back().key + '\0';
-  }
-  return found;
-}
-
-ExtentWork::ExtentWork(engine::KvEngine& engine, Ino ino, const InodeRef& ref)
-    : engine_(engine),
+ExtentWork::ExtentWork(const ExtentStore& store, Ino ino, const InodeRef& ref)
+    : store_(store),
       ino_(ino),
       ref_(ref),
       in_records_(ref->inode.content == format::Content::kExtents),
@@ -67,7 +31,11 @@ ExtentWork::ExtentWork(engine::KvEngine& engine, Ino ino, const InodeRef& ref)
 
 Status ExtentWork::load(uint64_t from, uint64_t to) {
   if (!in_records_ || (from >= loaded_from_ && to <= loaded_to_)) return {};
-  TRY_ASSIGN(const auto found, load_extents(engine_, ino_, from, to, SIZE_MAX / 2));
+  if (!records_) {
+    TRY_ASSIGN(records_, store_.all(ino_, ref_));
+  }
+  TRY_ASSIGN(const auto found, records_ ? load_part(records_->list, from, to, SIZE_MAX)
+                                        : store_.load(ino_, ref_, from, to, SIZE_MAX / 2));
   for (const StampedExtent& stamped : found) {
     // What was loaded before may have been edited since; what was not lies outside of every edited
     // range.
@@ -85,21 +53,41 @@ Result<bool> ExtentWork::fits_inline() {
   if (map_.size() > kExtentsInline) return false;
   if (!in_records_) return true;
   if (map_.size() >= base_.size()) return false;  // only what shrinks is worth the look
-  const std::string prefix = format::extent_prefix(ino_);
   const size_t most = base_.size() + kExtentsInline - map_.size();
-  size_t seen = 0;
-  std::string begin = prefix;
-  for (bool more = true; more;) {
-    TRY_ASSIGN(const engine::Page page,
-               engine_.scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
-    seen += page.items.size();
-    if (seen > most) return false;
-    more = page.more;
-    if (more) begin = page.items.back().key + '\0';
+  size_t all = 0;
+  if (records_) {
+    all = records_->list.size();
+  } else {
+    TRY_ASSIGN(all, store_.count(ino_, most + 1));
   }
+  if (all > most) return false;
   loaded_to_ = 0;
-  if (seen > base_.size()) TRY(load(0, kFileBytesMax));
+  if (all > base_.size()) TRY(load(0, kFileBytesMax));
   return true;
+}
+
+// All records as they will be once committed with `stamp`; nullptr: not known, or too many.
+ExtentRecordsRef ExtentWork::records_after(Stamp stamp) const {
+  if (in_records_ && !records_) return nullptr;
+  std::vector<StampedExtent> after;
+  auto now = map_.extents().begin();
+  const auto take_up_to = [&](uint64_t offset) {
+    for (; now != map_.extents().end() && now->first < offset; ++now) {
+      const auto before = base_.find(now->first);
+      const bool same = before != base_.end() && before->second.extent == now->second;
+      after.push_back({now->second, same ? before->second.stamp : stamp});
+    }
+  };
+  if (records_) {
+    after.reserve(records_->list.size() + map_.size());
+    for (const StampedExtent& record : records_->list) {
+      if (base_.contains(record.extent.offset)) continue;
+      take_up_to(record.extent.offset);
+      after.push_back(record);
+    }
+  }
+  take_up_to(UINT64_MAX);
+  return store_.keep(std::move(after));
 }
 
 void ExtentWork::write_records(Change& change) const {
@@ -141,12 +129,14 @@ Status ExtentWork::finish(Change& change, format::Inode& inode) {
     write_records(change);
     inode.extents.clear();
     inode.content = format::Content::kExtents;
+    change.set_records(ino_, records_after(change.stamp()));
     return {};
   }
   for (const auto& [offset, before] : base_) {
     change.batch().erase(format::extent_key(ino_, offset), before.stamp);
   }
   inode.extents = map_.list();
+  change.set_records(ino_, nullptr);
   inode.content = inode.extents.empty() ? format::Content::kNone : format::Content::kInlineExtents;
   return {};
 }

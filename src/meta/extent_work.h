@@ -8,22 +8,15 @@
 #include <map>
 #include <vector>
 
-#include "engine/engine.h"
 #include "meta/change.h"
 #include "meta/extent_map.h"
+#include "meta/extent_records.h"
 
 namespace shoal::meta {
 
-// What an E record says.
-Result<format::Extent> decode_extent_record(const engine::Item& item);
-
-// E records of `ino` that overlap or touch [from, to], ascending; stops behind `limit` of them.
-Result<std::vector<StampedExtent>> load_extents(engine::KvEngine& engine, Ino ino, uint64_t from,
-                                                uint64_t to, size_t limit);
-
 class ExtentWork {
  public:
-  ExtentWork(engine::KvEngine& engine, Ino ino, const InodeRef& ref);
+  ExtentWork(const ExtentStore& store, Ino ino, const InodeRef& ref);
 
   // To be called for a range before it is edited through map().
   Status load(uint64_t from, uint64_t to);
@@ -34,13 +27,15 @@ class ExtentWork {
  private:
   Result<bool> fits_inline();
   void write_records(Change& change) const;
+  ExtentRecordsRef records_after(Stamp stamp) const;
 
-  engine::KvEngine& engine_;
+  const ExtentStore& store_;
   const Ino ino_;
   const InodeRef ref_;
   const bool in_records_;                   // the extents are E records
   std::map<uint64_t, StampedExtent> base_;  // as committed, as far as loaded
   ExtentMap map_;
+  ExtentRecordsRef records_;                  // all as committed, when they are few
   uint64_t loaded_from_ = 0, loaded_to_ = 0;  // a range that needs no further load
 };
 

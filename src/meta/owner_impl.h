@@ -353,6 +353,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   void use_grant(SessionId session, int64_t bytes);
 
   engine::KvEngine& engine_;
+  const ExtentStore extent_store_{engine_};
   const Clock& clock_;
   Random& random_;
   Executor& executor_;

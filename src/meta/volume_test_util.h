@@ -194,7 +194,10 @@ inline void TestVolume::check() {
     EXPECT_EQ(inode.entries, entries[ino]) << ino;
     std::vector<format::Extent> extents = inode.extents;
     if (inode.content == format::Content::kExtents) {
-      const auto records = load_extents(*engine_, ino, 0, kFileBytesMax, 1'000'000).value();
+      const auto records =
+          ExtentStore(*engine_)
+              .load(ino, std::make_shared<CachedInode>(), 0, kFileBytesMax, 1'000'000)
+              .value();
       for (const StampedExtent& stamped : records) extents.push_back(stamped.extent);
     } else {
       EXPECT_LE(extents.size(), kExtentsInline);

@@ -277,7 +277,7 @@ Status Owner::DataCall::apply(Work& work, const DataRecord& record, DataOutcome&
   const RecordHeader& header = record.header;
   edit(work, header);
   if (header.kind == RecordKind::kTimes) return {};
-  if (!work.extents) work.extents.emplace(owner.engine_, work.ino, work.ref);
+  if (!work.extents) work.extents.emplace(owner.extent_store_, work.ino, work.ref);
   TRY(work.extents->load(range.from, range.to));
   ExtentMap& map = work.extents->map();
   format::Inode& inode = *work.inode;
@@ -336,7 +336,7 @@ Result<bool> Owner::DataCall::is_long(const Work& work, const DataRecord& record
   }
   if (range.from >= work.ref->inode.size) return false;
   TRY_ASSIGN(const auto found,
-             load_extents(owner.engine_, work.ino, range.from, range.to, kExtentsPerCommit));
+             owner.extent_store_.load(work.ino, work.ref, range.from, range.to, kExtentsPerCommit));
   return found.size() > kExtentsPerCommit;
 }
 

@@ -55,7 +55,7 @@ Result<std::vector<format::Extent>> Owner::copy_pieces(const CopyCall& call, uin
   TRY_ASSIGN(const InodeRef source, inode_latched(call.source));
   std::vector<StampedExtent> found;
   if (source->inode.content == format::Content::kExtents) {
-    TRY_ASSIGN(found, load_extents(engine_, call.source, from, call.end, kExtentsPerPage));
+    TRY_ASSIGN(found, extent_store_.load(call.source, source, from, call.end, kExtentsPerPage));
     if (found.size() > kExtentsPerPage) end = std::min(end, found.back().extent.offset);
   } else {
     for (const format::Extent& extent : source->inode.extents) found.push_back({extent, 0});
@@ -83,7 +83,7 @@ Result<uint64_t> Owner::copy_page(CopyCall& call, uint64_t from) {
   TRY_ASSIGN(const InodeRef ref, inode_latched(call.target));
   Change change(stamps_);
   format::Inode& inode = change.edit(call.target, ref);
-  ExtentWork work(engine_, call.target, ref);
+  ExtentWork work(extent_store_, call.target, ref);
   TRY(work.load(call.at(from), call.at(end)));
   work.map().punch(call.at(from), call.at(end));
   std::vector<SegmentId> checked;

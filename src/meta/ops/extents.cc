@@ -27,7 +27,7 @@ Result<ExtentPage> Owner::extents(const Request& /*request*/, Ino ino, uint64_t 
     for (const format::Extent& extent : ref->inode.extents) add(extent);
     return page;
   }
-  TRY_ASSIGN(const auto found, load_extents(engine_, ino, from, kFileBytesMax, wanted + 1));
+  TRY_ASSIGN(const auto found, extent_store_.load(ino, ref, from, kFileBytesMax, wanted + 1));
   for (const StampedExtent& stamped : found) add(stamped.extent);
   return page;
 }

@@ -16,12 +16,12 @@ Result<uint64_t> Owner::reclaim_page(Ino ino, Stamp marker, uint64_t from, uint6
   format::Inode& inode = change.edit(ino, ref);
   uint64_t page_end = to;
   if (inode.content == format::Content::kExtents) {
-    TRY_ASSIGN(const auto found, load_extents(engine_, ino, from, to, kPageExtents));
+    TRY_ASSIGN(const auto found, extent_store_.load(ino, ref, from, to, kPageExtents));
     if (found.size() > kPageExtents) {
       page_end = std::min(to, found.back().extent.offset);
     }
   }
-  ExtentWork work(engine_, ino, ref);
+  ExtentWork work(extent_store_, ino, ref);
   TRY(work.load(from, page_end));
   work.map().punch(from, page_end);
   TRY(work.finish(change, inode));

@@ -42,7 +42,8 @@ Status Owner::find_references(const SegmentId& id, Ino ino, std::vector<Referenc
   for (const format::Extent& extent : inode.extents) add(extent);
   if (inode.content != format::Content::kExtents) return {};
   for (uint64_t from = 0;;) {
-    TRY_ASSIGN(const auto page, load_extents(engine_, ino, from, kFileBytesMax, kPageEntriesMax));
+    TRY_ASSIGN(const auto page,
+               extent_store_.load(ino, *ref, from, kFileBytesMax, kPageEntriesMax));
     for (const StampedExtent& stamped : page) {
       if (stamped.extent.offset >= from) add(stamped.extent);
     }
@@ -78,7 +79,7 @@ Result<bool> Owner::move_extent(const Move& move) {
     return found.error();
   }
   const InodeRef ref = *found;
-  ExtentWork work(engine_, move.ino, ref);
+  ExtentWork work(extent_store_, move.ino, ref);
   TRY(work.load(from.offset, from.end()));
   const auto& extents = work.map().extents();
   const auto it = extents.find(from.offset);
