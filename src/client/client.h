@@ -47,6 +47,11 @@ struct OpenedFile {
                             // by this mount only
 };
 
+struct OpenedDirectory {
+  bool cache = false;       // the kernel may keep the listing
+  bool keep_cache = false;  // what it kept is still right
+};
+
 struct SetAttrRequest {
   meta::SetAttr attr;
   std::optional<uint64_t> size;    // truncate
@@ -136,6 +141,9 @@ class Client {
   virtual Result<StatFs> statfs() = 0;
   // The kernel holds nothing of the inode any more (FORGET).
   virtual void forgotten(Ino ino) = 0;
+  // Something else than a call of this object gave `ino` the name `name` in `parent` (a restore
+  // from the trash): the kernel is to look again.
+  virtual void named_by_others(Ino parent, const std::string& name, Ino ino) = 0;
 
   virtual Result<std::string> getxattr(const Caller& who, Ino ino, std::string_view name) = 0;
   virtual Result<std::vector<std::string>> listxattr(const Caller& who, Ino ino) = 0;
@@ -162,6 +170,8 @@ class Client {
       HandleId handle,
       uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
   virtual Status fsync(HandleId handle, bool data_only) = 0;
+  // A listing begins.
+  virtual Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) = 0;
   virtual Status fsync_dir(Ino ino) = 0;
   virtual Status release(
       HandleId handle) = 0;  // handle's flock/OFD locks go; never fails for the program

@@ -51,6 +51,7 @@ class ClientImpl final : public Client {
   Result<StatFs> statfs() override;
 
   void forgotten(Ino ino) override { removed_.forgotten(ino); }
+  void named_by_others(Ino parent, const std::string& name, Ino ino) override;
   Result<std::string> getxattr(const Caller& who, Ino ino, std::string_view name) override;
   Result<std::vector<std::string>> listxattr(const Caller& who, Ino ino) override;
   Status setxattr(const Caller& who, Ino ino, std::string_view name, std::string_view value,
@@ -67,6 +68,7 @@ class ClientImpl final : public Client {
                         bool kill_privileges) override;
   Status flush(HandleId handle, uint64_t lock_owner) override;
   Status fsync(HandleId handle, bool data_only) override;
+  Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) override;
   Status fsync_dir(Ino ino) override;
   Status release(HandleId handle) override;
   Result<bool> fallocate(const Caller& who, HandleId handle, FallocateMode mode, uint64_t offset,

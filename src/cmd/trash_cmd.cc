@@ -36,7 +36,10 @@ Result<Json> serve_trash_restore(OpenVolume& volume, const Json& arguments, cons
     TRY_ASSIGN(const meta::Attr parent, metadata.lookup_path(operator_request(), kRootIno, folder));
     place.emplace(parent.ino, to.substr(slash == std::string::npos ? 0 : slash + 1));
   }
-  TRY(volume.owner()->maintenance().trash_restore(ino, place));
+  TRY_ASSIGN(const auto restored, volume.owner()->maintenance().trash_restore(ino, place));
+  if (volume.client() != nullptr) {
+    volume.client()->named_by_others(restored.first, restored.second, ino);
+  }
   TRY_ASSIGN(const std::string path, volume.owner()->maintenance().path_of(ino));
   return Json{{"inode", ino}, {"restored_to", path}};
 }

@@ -201,6 +201,7 @@ class FakeClient final : public client::Client {
     return page;
   }
   void forgotten(Ino) override {}
+  void named_by_others(Ino, const std::string&, Ino) override {}
   Result<client::StatFs> statfs() override {
     MutexLock lock(mutex_);
     TRY(enter({}));
@@ -314,6 +315,12 @@ class FakeClient final : public client::Client {
     MutexLock lock(mutex_);
     TRY(enter({}));
     return of_handle(handle).ok() ? Status() : Status(Error(EBADF));
+  }
+  Result<client::OpenedDirectory> open_directory(const client::Caller&, Ino ino) override {
+    MutexLock lock(mutex_);
+    TRY(enter({}));
+    if (!find(ino).ok()) return Error(ENOENT);
+    return client::OpenedDirectory{true, keep_cache_};
   }
   Status fsync_dir(Ino ino) override {
     MutexLock lock(mutex_);

@@ -24,7 +24,8 @@ class Ops {
  public:
   struct Options {
     AttributeEncoder encoder;
-    bool posix_acl = true;  // negotiated; without it the kernel applied the umask
+    bool posix_acl = true;          // negotiated; without it the kernel applied the umask
+    bool cache_directories = true;  // the kernel may keep listings
   };
 
   // `client`, `transport` and `notifier` outlive it. `before_blocking` is called ahead of what may

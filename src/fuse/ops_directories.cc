@@ -52,8 +52,16 @@ void Ops::opendir(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
+  fuse_open_out out{};
+  if (options_.cache_directories) {
+    const Result<client::OpenedDirectory> opened =
+        client_.open_directory(caller(request), ino(request));
+    // One that is gone is listed as empty; there is nothing to keep.
+    if (opened.ok() && opened->cache) out.open_flags |= FOPEN_CACHE_DIR;
+    if (opened.ok() && opened->keep_cache) out.open_flags |= FOPEN_KEEP_CACHE;
+  }
   cookies_.opened(ino(request));
-  if (reply.ok(fuse_open_out{}) == ENOENT) cookies_.closed(ino(request));
+  if (reply.ok(out) == ENOENT) cookies_.closed(ino(request));
 }
 
 void Ops::releasedir(const Request& request, const Reply& reply) {

@@ -217,6 +217,18 @@ TEST(Attributes, statfs) {
   EXPECT_EQ(out.st.frsize, 4096u);
 }
 
+TEST(Directories, the_kernel_keeps_listings_as_the_client_says_and_the_mount_allows) {
+  FakeKernel kernel;
+  const uint64_t d = kernel.mkdir(1, "d");
+  const auto flags = [&] {
+    return as<fuse_open_out>(kernel.call(FUSE_OPENDIR, d, raw(fuse_open_in{}))).open_flags;
+  };
+  kernel.client.set_keep_cache(false);
+  EXPECT_EQ(flags(), uint32_t{FOPEN_CACHE_DIR});
+  kernel.client.set_keep_cache(true);
+  EXPECT_EQ(flags(), uint32_t{FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE});
+}
+
 TEST(Directories, readdir_lists_dots_first_and_resumes_in_any_size) {
   FakeKernel kernel;
   const uint64_t d = kernel.mkdir(1, "d");

@@ -131,6 +131,10 @@ Status parse_word(std::string_view word, ParsedOptions& parsed) {
     parsed.mount.allow_other = false;
     return {};
   }
+  if (word == "no_cache_dir") {
+    parsed.session.cache_directories = false;
+    return {};
+  }
   if (starts_with(word, "no_")) {
     if (const uint64_t flag = feature_flag(word.substr(3)); flag != 0) {
       parsed.session.disabled_features |= flag;

@@ -29,7 +29,8 @@ struct ParsedOptions {
 // Understood: mount(8)'s generic words (ro rw suid nosuid dev nodev exec noexec sync dirsync atime
 // noatime relatime …, and those only for mount(8) itself: auto, _netdev, nofail, x-…), allow_other,
 // default_permissions, fsname=, subtype=, attr_timeout= entry_timeout= negative_timeout= (seconds),
-// max_background=, threads=, blksize=, no_FEATURE for every feature of INIT.
+// max_background=, threads=, blksize=, no_FEATURE for every feature of INIT,
+// no_cache_dir.
 Status parse_options(std::string_view text, ParsedOptions& parsed);
 
 }  // namespace shoal::fuse

@@ -160,6 +160,7 @@ void SessionImpl::init(const Request& request, const Reply& reply) {
   Ops::Options options;
   options.encoder = {NodeIds{options_.root}, options_.times, options_.block_bytes};
   options.posix_acl = (features & FUSE_DONT_MASK) != 0;
+  options.cache_directories = options_.cache_directories;
   ops_.emplace(client_, notifier_, options, [this] { pool_.ensure_reader(); });
   ops_ready_.store(&*ops_, std::memory_order_release);
   reply.ok(out);

@@ -29,6 +29,7 @@ struct SessionOptions {
       256;  // requests of read-ahead and O_DIRECT that the kernel sends at once
   uint32_t max_write_bytes = 1 << 20;
   uint64_t disabled_features = 0;  // FUSE_* flags of INIT, see features.h
+  bool cache_directories = true;   // the kernel may keep listings of directories
   WorkerOptions workers;
 };
 

@@ -36,8 +36,9 @@ class Maintenance {
   // --- trash ---
   virtual Result<std::vector<TrashEntry>> trash_list(size_t limit) = 0;  // oldest first
   // Puts it back under its old parent and name (EEXIST when taken, ENOENT when the parent is gone)
-  // or where told.
-  virtual Status trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> place) = 0;
+  // or where told; returns where.
+  virtual Result<std::pair<Ino, std::string>> trash_restore(
+      Ino ino, std::optional<std::pair<Ino, std::string>> place) = 0;
   // Frees what was deleted `days` days ago or earlier (0: everything); returns how many inodes.
   virtual Result<uint64_t> trash_empty(uint32_t days) = 0;
 

@@ -34,6 +34,7 @@ Attr attr_of(Ino ino, const format::Inode& inode) {
   attr.flags = inode.flags;
   attr.parent = inode.parent;
   attr.generation = inode.generation;
+  attr.entries = inode.entries;
   attr.data_version = inode.data_version;
   attr.has_acl = inode.acl_access != 0 || inode.acl_default != 0;
   for (const auto& [name, value] : inode.xattrs) {

@@ -144,7 +144,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Result<std::string> path_of(Ino ino) override;
   // trash.cc, reclaim.cc, segments.cc, repack.cc
   Result<std::vector<TrashEntry>> trash_list(size_t limit) override;
-  Status trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> place) override;
+  Result<std::pair<Ino, std::string>> trash_restore(
+      Ino ino, std::optional<std::pair<Ino, std::string>> place) override;
   Result<uint64_t> trash_empty(uint32_t days) override;
   Result<uint64_t> reclaim(size_t inodes_max) override;
   Result<std::vector<SegmentInfo>> segments(const SegmentId& after, size_t limit) override;

@@ -48,6 +48,7 @@ struct Attr {
   uint32_t flags = 0;  // format::kFlag*
   Ino parent = 0;
   uint64_t generation = 0;
+  uint64_t entries = 0;  // of a directory
   Stamp data_version = 0;
   bool has_acl = false;         // access or default
   bool has_capability = false;  // security.capability is set: a write must kill it

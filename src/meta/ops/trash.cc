@@ -81,7 +81,8 @@ Result<std::string> Owner::find_trash_key(Ino ino) {
   }
 }
 
-Status Owner::trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> place) {
+Result<std::pair<Ino, std::string>> Owner::trash_restore(
+    Ino ino, std::optional<std::pair<Ino, std::string>> place) {
   TRY(healthy());
   TRY_ASSIGN(const std::string key, find_trash_key(ino));
   TRY_ASSIGN(const auto record, engine_.get(nullptr, key));
@@ -115,7 +116,8 @@ Status Owner::trash_restore(Ino ino, std::optional<std::pair<Ino, std::string>> 
   change.batch().erase(key, record->stamp);
   change.usage(kTrashBytes, -static_cast<int64_t>(inode.allocated));
   change.usage(kTrashInodes, -1);
-  return commit(change);
+  TRY(commit(change));
+  return std::make_pair(parent, name);
 }
 
 Result<bool> Owner::free_trashed(Ino ino, uint32_t day) {
