@@ -20,7 +20,7 @@ build_packages=(
 test_packages=(
   libgtest-dev
   clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14
-  acl attr libacl1-dev strace gdb sqlite3 rsync curl file
+  acl attr libacl1-dev strace gdb sqlite3 rsync curl file rocksdb-tools
   python3 python3-venv libpython3.11-testsuite
 )
 bench_packages=(redis-server fio stress-ng linux-perf)

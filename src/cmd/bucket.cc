@@ -11,6 +11,41 @@ namespace shoal::cmd {
 
 using object::BucketUrl;
 
+namespace {
+
+// A command that waits for a bucket nobody serves says so soon; mounts that live wait without end.
+constexpr std::chrono::milliseconds kAnswerWait{10'000};
+
+object::CallOptions soon() {
+  object::CallOptions options;
+  options.deadline = kAnswerWait;
+  return options;
+}
+
+const char* remedy(int code) {
+  switch (code) {
+    case EACCES:
+      return "; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or the profile), and what that "
+             "key "
+             "may do with the bucket";
+    case ENXIO:
+      return "; make the bucket, or correct its name";
+    case ETIMEDOUT:
+      return "; is the server running, and is its address in the bucket URL right?";
+    default:
+      return "";
+  }
+}
+
+Error explained(const object::ObjectStore& store, const Error& error) {
+  std::string what = error.text();
+  while (what.ends_with('.')) what.pop_back();  // of the server's own words
+  return shoal::error(error.code(), "bucket {}: {}{}", store.describe(), what,
+                      remedy(error.code()));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<object::ObjectStore>> open_bucket(Runtime& runtime, Executor& executor,
                                                          const std::string& text, BucketOpen how) {
   TRY_ASSIGN(const BucketUrl url, BucketUrl::parse(text));
@@ -32,9 +67,13 @@ Result<std::unique_ptr<object::ObjectStore>> open_bucket(Runtime& runtime, Execu
 }
 
 Result<format::OwnerMarker> read_marker(object::ObjectStore& store, const Uuid& volume) {
-  TRY_ASSIGN(const std::string bytes,
-             object::get_and_wait(store, format::owner_marker_key(volume), 0, 4096));
-  return format::decode_owner_marker(bytes);
+  object::GetOptions options;
+  options.call = soon();
+  const Result<std::string> bytes =
+      object::get_and_wait(store, format::owner_marker_key(volume), 0, 4096, options);
+  if (bytes.code() == ENOENT) return bytes.error();
+  if (!bytes.ok()) return explained(store, bytes.error());
+  return format::decode_owner_marker(*bytes);
 }
 
 Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marker) {
@@ -46,8 +85,7 @@ Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marke
 Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
   const Result<format::OwnerMarker> marker = read_marker(store, volume.uuid);
   if (!marker.ok()) {
-    if (!marker.error().is(ENOENT))
-      return marker.error().in(fmt::format("bucket {}", store.describe()));
+    if (!marker.error().is(ENOENT)) return marker.error();
     return error(
         ENOENT,
         "bucket {} does not hold volume '{}' ({}); was it emptied or is it another bucket? "
@@ -66,11 +104,21 @@ Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
                store.describe(), marker->epoch, volume.epoch);
 }
 
+Status check_bucket_answers(object::ObjectStore& store, const std::string& prefix) {
+  object::ListOptions options;
+  options.call = soon();
+  const Result<object::ListPage> page = object::list_and_wait(store, prefix, options);
+  return page.ok() ? Status() : Status(explained(store, page.error()));
+}
+
 Status check_no_other_volume(object::ObjectStore& store, const Uuid& except) {
   object::ListOptions options;
+  options.call = soon();
   options.delimiter = "/";
   for (;;) {
-    TRY_ASSIGN(const object::ListPage page, object::list_and_wait(store, "", options));
+    const Result<object::ListPage> listed = object::list_and_wait(store, "", options);
+    if (!listed.ok()) return explained(store, listed.error());
+    const object::ListPage& page = *listed;
     for (const std::string& prefix : page.common_prefixes) {
       const Result<Uuid> uuid = Uuid::parse(std::string_view(prefix).substr(0, prefix.size() - 1));
       if (!uuid.ok() || *uuid == except) continue;

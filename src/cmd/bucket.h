@@ -27,6 +27,9 @@ Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marke
 // rewound database must not write. ENOENT when the bucket does not hold the volume.
 Status check_marker(object::ObjectStore& store, const format::Volume& volume);
 
+// ok when the bucket lists what is below `prefix`: it answers, and the keys are right.
+Status check_bucket_answers(object::ObjectStore& store, const std::string& prefix);
+
 // Refuses (EEXIST) when the bucket holds another Shoal volume.
 Status check_no_other_volume(object::ObjectStore& store, const Uuid& except);
 

@@ -15,6 +15,8 @@ class App;
 
 namespace shoal::cmd {
 
+inline constexpr int kTrashDaysMax = 36'500;
+
 struct Context {
   Runtime& runtime;
   bool json = false;            // --json

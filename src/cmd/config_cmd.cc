@@ -28,15 +28,18 @@ Result<Json> serve_config(OpenVolume& volume, const Json& arguments, const Progr
 
 void add_config(CLI::App& app, Context& context) {
   struct Arguments {
-    std::string url, capacity, durability;
-    int64_t trash_days = -1, inodes = -1;
+    std::string url;
+    std::optional<std::string> capacity, durability;
+    std::optional<uint32_t> trash_days;
+    std::optional<uint64_t> inodes;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* sub =
       app.add_subcommand("config", "Show the settings of a volume, or change those that are given");
   sub->add_option("META-URL", arguments->url)->required();
   sub->add_option("--trash-days", arguments->trash_days,
-                  "keep deleted files so many days; 0: no trash");
+                  "keep deleted files so many days; 0: no trash")
+      ->check(CLI::Range(0, kTrashDaysMax));
   sub->add_option("--capacity", arguments->capacity, "most bytes, such as 1T; 0: no limit");
   sub->add_option("--inodes", arguments->inodes, "most files and directories; 0: no limit");
   sub->add_option("--durability", arguments->durability, "local or object");
@@ -44,11 +47,14 @@ void add_config(CLI::App& app, Context& context) {
     context.run = [&context, arguments]() -> Status {
       TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments->url));
       Json change = Json::object();
-      if (arguments->trash_days >= 0) change["trash_days"] = arguments->trash_days;
-      if (arguments->inodes >= 0) change["inodes"] = arguments->inodes;
-      if (!arguments->durability.empty()) change["durability"] = arguments->durability;
-      if (!arguments->capacity.empty()) {
-        TRY_ASSIGN(change["capacity_bytes"], parse_size(arguments->capacity));
+      if (arguments->trash_days) change["trash_days"] = *arguments->trash_days;
+      if (arguments->inodes) change["inodes"] = *arguments->inodes;
+      if (arguments->durability) {
+        TRY(parse_durability(*arguments->durability));
+        change["durability"] = *arguments->durability;
+      }
+      if (arguments->capacity) {
+        TRY_ASSIGN(change["capacity_bytes"], parse_size("--capacity", *arguments->capacity));
       }
       TRY_ASSIGN(const std::string json,
                  run_on_volume(context.runtime, url, change.empty() ? Need::kRead : Need::kOwn,

@@ -43,7 +43,10 @@ Status decode_report(const std::string& report, pid_t child) {
 
 Result<Daemon> Daemon::fork_off(const std::string& log_path) {
   const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (log < 0) return error(errno, "log file {}: {}", log_path, strerrordesc_np(errno));
+  if (log < 0) {
+    return error(errno, "log file {}: {}; name another one with --log", log_path,
+                 strerrordesc_np(errno));
+  }
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return error(errno, "pipe: {}", strerrordesc_np(errno));
   const pid_t child = ::fork();

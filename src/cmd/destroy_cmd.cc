@@ -7,7 +7,6 @@
 #include "cmd/command.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
-#include "rpc/control.h"
 
 namespace shoal::cmd {
 namespace {
@@ -39,9 +38,7 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
 Status run_destroy(Context& context, const DestroyArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
   Runtime& runtime = context.runtime;
-  if (rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr).ok()) {
-    return error(EBUSY, "the volume at {} is mounted; unmount it first", url.to_string());
-  }
+  TRY(check_not_mounted(runtime, url));
   std::string bucket;
   Uuid uuid;
   {

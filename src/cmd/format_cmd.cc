@@ -17,7 +17,8 @@ namespace shoal::cmd {
 namespace {
 
 struct FormatArguments {
-  std::string meta_url, name, bucket, durability = "local", capacity;
+  std::string meta_url, name, bucket, durability = "local";
+  std::optional<std::string> capacity;
   uint32_t trash_days = 1;
   uint64_t inodes = 0;
 };
@@ -41,8 +42,8 @@ Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
   spec.bucket = bucket.to_string();
   TRY_ASSIGN(spec.durability, parse_durability(arguments.durability));
   spec.trash_days = arguments.trash_days;
-  if (!arguments.capacity.empty()) {
-    TRY_ASSIGN(spec.capacity_bytes, parse_size(arguments.capacity));
+  if (arguments.capacity) {
+    TRY_ASSIGN(spec.capacity_bytes, parse_size("--capacity", *arguments.capacity));
   }
   spec.inodes_max = arguments.inodes;
   return spec;
@@ -61,22 +62,33 @@ Result<format::OwnerMarker> give_root_directory_to_caller(Runtime& runtime,
   return owner->marker();
 }
 
+// nullopt: there is none yet.
+Result<std::optional<Uuid>> volume_at(Runtime& runtime, const MetaUrl& url) {
+  Result<std::unique_ptr<engine::KvEngine>> engine =
+      open_engine(runtime.fs, url, EngineOpen::kExisting);
+  if (engine.code() == ENOENT) return std::optional<Uuid>();
+  if (!engine.ok()) return std::move(engine).error();
+  const Result<format::Volume> volume = meta::read_volume(**engine);
+  if (volume.code() == ENOENT) return std::optional<Uuid>();
+  if (!volume.ok()) return volume.error();
+  return std::optional(volume->uuid);
+}
+
 Status run_format(Context& context, const FormatArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.meta_url));
   TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
   Runtime& runtime = context.runtime;
+  TRY(check_not_mounted(runtime, url));
   ThreadPool executor("store", 8);
   TRY_ASSIGN(const auto store,
              open_bucket(runtime, executor, spec.bucket, {.create_folder = true}));
-  TRY(object::list_and_wait(
-      *store, "", {}));  // the bucket answers and the keys are right, before anything is made
-
+  // The bucket answers, the keys are right and nobody else is there, before anything is made.
+  TRY_ASSIGN(const std::optional<Uuid> before, volume_at(runtime, url));
+  TRY(check_no_other_volume(*store, before.value_or(Uuid{})));
   TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
-  Result<format::Volume> before = meta::read_volume(*engine);
-  TRY(check_no_other_volume(*store, before.ok() ? before->uuid : Uuid{}));
   TRY_ASSIGN(const format::Volume volume,
              meta::format_volume(*engine, spec, runtime.clock, runtime.random));
-  const bool made = !before.ok();
+  const bool made = !before;
   if (made || read_marker(*store, volume.uuid).code() == ENOENT) {
     format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch,
                                volume.opens.empty() ? Uuid{} : volume.opens.back()};
@@ -116,6 +128,7 @@ void add_format(CLI::App& app, Context& context) {
       ->capture_default_str();
   sub->add_option("--trash-days", arguments->trash_days,
                   "keep deleted files so many days; 0: no trash")
+      ->check(CLI::Range(0, kTrashDaysMax))
       ->capture_default_str();
   sub->add_option("--capacity", arguments->capacity,
                   "most bytes the volume may hold, such as 1T; default: no limit");

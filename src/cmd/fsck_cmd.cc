@@ -30,11 +30,20 @@ Result<Json> serve_fsck(OpenVolume& volume, const Json& arguments, const Progres
   };
   TRY_ASSIGN(meta::FsckReport report, meta::fsck(volume.engine(), options));
   if (arguments.value("bucket", true) && volume.store() != nullptr) {
-    TRY_ASSIGN(std::vector<meta::FsckProblem> found,
-               data::fsck_bucket(volume.engine(), *volume.store(), volume.volume().uuid,
-                                 volume.staging()));
-    report.problems_total += found.size();
-    for (meta::FsckProblem& problem : found) report.problems.push_back(std::move(problem));
+    data::BucketCheck check;
+    check.data = arguments.value("data", false);
+    TRY_ASSIGN(check.gone_stores, volume.gone_stores());
+    check.name_of = [&volume](Ino ino) {
+      const Result<std::string> path = volume.owner()->maintenance().path_of(ino);
+      return path.ok() ? *path : std::string("a file without a name");
+    };
+    check.progress = [&progress](uint64_t bytes) {
+      progress(Json{{"bytes_read", bytes}}).ignore("the asker may be gone");
+    };
+    TRY_ASSIGN(data::BucketReport found,
+               data::fsck_bucket(volume.engine(), *volume.store(), volume.volume().uuid, check));
+    report.problems_total += found.problems_total;
+    for (meta::FsckProblem& problem : found.problems) report.problems.push_back(std::move(problem));
   }
   Json json{{"inodes", report.inodes},           {"directories", report.directories},
             {"entries", report.entries},         {"extents", report.extents},
@@ -49,7 +58,7 @@ Result<Json> serve_fsck(OpenVolume& volume, const Json& arguments, const Progres
 void add_fsck(CLI::App& app, Context& context) {
   struct Arguments {
     std::string url;
-    bool repair = false, no_bucket = false;
+    bool repair = false, no_bucket = false, data = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* sub = app.add_subcommand(
@@ -57,12 +66,17 @@ void add_fsck(CLI::App& app, Context& context) {
   sub->add_option("META-URL", arguments->url)->required();
   sub->add_flag("--repair", arguments->repair,
                 "mend what can be mended without losing anything (not while mounted)");
-  sub->add_flag("--no-bucket", arguments->no_bucket, "do not look at the bucket");
+  CLI::Option* no_bucket =
+      sub->add_flag("--no-bucket", arguments->no_bucket, "do not look at the bucket");
+  sub->add_flag("--data", arguments->data, "read every byte in the bucket and verify its checksum")
+      ->excludes(no_bucket);
   sub->footer("Exit status 1 when problems are left.");
   sub->callback([&context, arguments] {
     context.run = [&context, arguments]() -> Status {
       TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments->url));
-      const Json request{{"repair", arguments->repair}, {"bucket", !arguments->no_bucket}};
+      const Json request{{"repair", arguments->repair},
+                         {"bucket", !arguments->no_bucket},
+                         {"data", arguments->data}};
       TRY_ASSIGN(const std::string text,
                  run_on_volume(context.runtime, url, Need::kOwn, "fsck", request.dump()));
       print_facts(context, text);

@@ -103,8 +103,10 @@ Result<Json> serve_set(OpenVolume& volume, const Json& arguments, const Progress
   const std::string text = arguments.value("durability", "");
   meta::Metadata& metadata = volume.owner()->metadata();
   TRY_ASSIGN(const meta::Attr attr, metadata.getattr(operator_request(), ino));
-  if (!attr.is_directory())
-    return error(ENOTDIR, "a durability class is set on a directory and holds for what is below");
+  if (!attr.is_directory()) {
+    return error(ENOTDIR,
+                 "not a directory; a class is set on a directory and holds for what is below");
+  }
   if (text == "inherit") {
     const Status removed = metadata.removexattr(operator_request(), ino, kDurabilityXattr);
     if (!removed.ok() && !removed.error().is(ENODATA)) return removed.error();
@@ -125,10 +127,11 @@ Status on_path(Context& context, const std::string& path, const std::string& com
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return error(errno, "{}: {}", path, strerrordesc_np(errno));
   arguments["ino"] = info.st_ino;
-  TRY_ASSIGN(const std::string json,
-             run_on_mount(context.runtime, path, command, arguments.dump()));
+  const Result<std::string> json = run_on_mount(context.runtime, path, command, arguments.dump());
+  if (!json.ok())
+    return json.error().text().starts_with(path) ? json.error() : json.error().in(path);
   if (!context.json) std::printf("%s\n", path.c_str());
-  print_facts(context, json);
+  print_facts(context, *json);
   return {};
 }
 

@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/daemon.h"
@@ -15,17 +17,28 @@
 namespace shoal::cmd {
 namespace {
 
+constexpr uint64_t kCacheBytesMin = 64 << 20;
+
 struct MountArguments {
   std::string url, mount_point, state_dir, cache_dir, cache_size = "100G", subdir, options,
                                                       log_file;
   std::string staging_size = "10G";
   bool background = false, read_only = false, take_over = false, accept_lost = false, no_gc = false;
-  double store_timeout_seconds = 0;
+  std::chrono::milliseconds store_timeout{0};
 };
 
 std::string absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
+
+struct Setting {
+  std::string_view name;
+  std::string MountArguments::*value;
+};
+constexpr Setting kSettings[] = {
+    {"state-dir", &MountArguments::state_dir},   {"cache-dir", &MountArguments::cache_dir},
+    {"cache-size", &MountArguments::cache_size}, {"staging-size", &MountArguments::staging_size},
+    {"subdir", &MountArguments::subdir},         {"log", &MountArguments::log_file}};
 
 // Words of -o that are settings of ours: so that fstab can say them.
 Status take_own_options(MountArguments& arguments) {
@@ -39,24 +52,13 @@ Status take_own_options(MountArguments& arguments) {
     const size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
-    if (name == "state-dir") {
-      arguments.state_dir = value;
-    } else if (name == "cache-dir") {
-      arguments.cache_dir = value;
-    } else if (name == "cache-size") {
-      arguments.cache_size = value;
-    } else if (name == "staging-size") {
-      arguments.staging_size = value;
-    } else if (name == "subdir") {
-      arguments.subdir = value;
-    } else if (name == "log") {
-      arguments.log_file = value;
+    const auto setting = std::find_if(std::begin(kSettings), std::end(kSettings),
+                                      [&name](const Setting& s) { return name == s.name; });
+    if (setting != std::end(kSettings)) {
+      if (value.empty()) return error(EINVAL, "mount option {} has no value", word);
+      arguments.*setting->value = value;
     } else if (name == "store_timeout") {
-      char* stop = nullptr;
-      arguments.store_timeout_seconds = std::strtod(value.c_str(), &stop);
-      if (value.empty() || *stop != '\0' || arguments.store_timeout_seconds < 0) {
-        return error(EINVAL, "store_timeout={}: give seconds", value);
-      }
+      TRY_ASSIGN(arguments.store_timeout, parse_seconds(name, value));
     } else if (!word.empty()) {
       rest += (rest.empty() ? "" : ",") + word;
     }
@@ -80,10 +82,17 @@ Result<MountSettings> make_settings(MountArguments& arguments) {
   open.accept_lost_staging = arguments.accept_lost;
   if (!arguments.state_dir.empty()) open.state_dir = absolute(arguments.state_dir);
   if (!arguments.cache_dir.empty()) open.cache_dir = absolute(arguments.cache_dir);
-  TRY_ASSIGN(open.cache_bytes, parse_size(arguments.cache_size));
-  TRY_ASSIGN(open.staging.bytes_max, parse_size(arguments.staging_size));
-  open.staging.store_timeout =
-      std::chrono::milliseconds(static_cast<int64_t>(arguments.store_timeout_seconds * 1000));
+  TRY_ASSIGN(open.cache_bytes, parse_size("--cache-size", arguments.cache_size));
+  if (open.cache_bytes != 0 && open.cache_bytes < kCacheBytesMin) {
+    return error(EINVAL, "--cache-size {}: give 0 for no disk cache, or {} and more",
+                 arguments.cache_size, format_size(kCacheBytesMin));
+  }
+  TRY_ASSIGN(open.staging.bytes_max, parse_size("--staging-size", arguments.staging_size));
+  if (open.staging.bytes_max < kSegmentBytesMax) {
+    return error(EINVAL, "--staging-size {}: a segment has {}; give that or more",
+                 arguments.staging_size, format_size(kSegmentBytesMax));
+  }
+  open.staging.store_timeout = arguments.store_timeout;
   open.client.read_only = arguments.read_only;
   return settings;
 }
@@ -125,10 +134,11 @@ void add_mount(CLI::App& app, Context& context) {
                   "journals not yet in the bucket; default /var/lib/shoal/UUID. Never delete it "
                   "while it has bytes");
   sub->add_option("--staging-size", arguments->staging_size,
-                  "writers wait for the bucket beyond so much in --state-dir")
+                  "writers wait for the bucket beyond so much in --state-dir; at least 64M")
       ->capture_default_str();
   sub->add_option("--cache-dir", arguments->cache_dir, "disk cache; default /var/cache/shoal/UUID");
-  sub->add_option("--cache-size", arguments->cache_size, "most bytes of the disk cache; 0: none")
+  sub->add_option("--cache-size", arguments->cache_size,
+                  "most bytes of the disk cache, at least 64M; 0: none")
       ->capture_default_str();
   sub->add_option("--subdir", arguments->subdir, "mount only this directory of the volume");
   sub->add_option("--log", arguments->log_file,

@@ -86,10 +86,10 @@ Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
       end_progress();
       return volume;
     }
-    const Result<std::string> owner =
+    const auto owner =
         rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
-    if (owner.ok()) {
-      const auto status = nlohmann::json::parse(*owner, nullptr, false);
+    if (owner.ok() && *owner) {
+      const auto status = nlohmann::json::parse(**owner, nullptr, false);
       return error(
           EBUSY,
           "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
@@ -108,6 +108,8 @@ Result<Ino> resolve_subdir(OpenVolume& volume, const std::string& subdir) {
   meta::Request request;
   request.caller.kernel_checked = true;
   Result<meta::Attr> attr = volume.owner()->metadata().lookup_path(request, kRootIno, subdir);
+  if (attr.code() == ENOENT)
+    return error(ENOENT, "--subdir {}: the volume has no such directory", subdir);
   if (!attr.ok()) return attr.error().in(fmt::format("--subdir {}", subdir));
   if (!attr->is_directory())
     return error(ENOTDIR, "--subdir {}: not a directory of the volume", subdir);
@@ -150,14 +152,15 @@ Status check_mount(const MountSettings& settings) {
   TRY(parsed_options(settings));
   if (::stat(settings.mount_point.c_str(), &info) != 0) {
     if (fuse::is_dead_mount(errno)) return {};  // detached later
-    return error(errno, "mount point {}: {}", settings.mount_point, strerrordesc_np(errno));
+    return error(errno, "mount point {}: {}{}", settings.mount_point, strerrordesc_np(errno),
+                 errno == ENOENT ? "; make the directory first" : "");
   }
   if (!S_ISDIR(info.st_mode))
     return error(ENOTDIR, "mount point {} is not a directory", settings.mount_point);
   if (const auto mounted = find_mount(settings.mount_point);
       mounted.ok() && mounted->mount_point == settings.mount_point) {
-    return error(EBUSY, "{} is a mount of volume '{}' already", settings.mount_point,
-                 mounted->volume);
+    return error(EBUSY, "{} is a mount of volume '{}' already; unmount it with: shoal umount {}",
+                 settings.mount_point, mounted->volume, settings.mount_point);
   }
   return {};
 }

@@ -50,7 +50,9 @@ Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_own(Runtime& runtime, co
 
 Result<std::unique_ptr<OpenVolume>> OpenVolume::open_whole(Runtime& runtime, const MetaUrl& url,
                                                            const OpenSettings& settings) {
-  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_own(runtime, url, settings));
+  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_read(runtime, url));
+  if (!settings.accept_lost_staging) TRY(opened->refuse_gone_stores());
+  TRY(opened->own(settings));
   TRY(opened->start_client(settings));
   return opened;
 }
@@ -62,11 +64,10 @@ Status OpenVolume::own(const OpenSettings& settings) {
   TRY_ASSIGN(store_, open_bucket(runtime_, *store_executor_, volume_.bucket, {}));
   if (settings.take_over) {
     // The bucket itself must answer: a wrong key must not look like a volume taken over.
-    TRY(object::list_and_wait(*store_, volume_.uuid.to_string() + "/", {}));
+    TRY(check_bucket_answers(*store_, volume_.uuid.to_string() + "/"));
   } else {
     TRY(check_marker(*store_, volume_));
   }
-  TRY(check_staging_of_this_host(settings.accept_lost_staging));
   meta::OwnerOptions options;
   options.redraw_lineage = settings.take_over;
   TRY_ASSIGN(owner_,
@@ -76,9 +77,8 @@ Status OpenVolume::own(const OpenSettings& settings) {
   return {};
 }
 
-// A store of this host whose folder is gone took acknowledged bytes with it, unless it had nothing
-// staged.
-Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
+Result<std::unordered_map<uint32_t, std::string>> OpenVolume::gone_stores() {
+  std::unordered_map<uint32_t, std::string> gone;
   const std::string prefix = format::store_key(Uuid{}).substr(0, 1);
   std::string begin = prefix;
   for (;;) {
@@ -88,57 +88,83 @@ Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
       TRY_ASSIGN(const format::StoreRecord record, format::decode_store(item.value));
       if (record.host != host_name()) continue;
       TRY_ASSIGN(const bool there, exists(runtime_.fs, record.path));
-      if (there) continue;
-      uint64_t staged = 0;
-      std::string from = format::segment_key(SegmentId{}).substr(0, 1);
-      const std::string to = engine::prefix_end(from);
-      for (bool more = true; more;) {
-        TRY_ASSIGN(const engine::Page segments, engine_->scan(nullptr, from, to, kPageEntriesMax));
-        for (const engine::Item& segment : segments.items) {
-          TRY_ASSIGN(const format::Segment state, format::decode_segment(segment.value));
-          if (state.store == record.number && state.state == format::Segment::State::kStaging)
-            ++staged;
-        }
-        more = segments.more;
-        if (more) from = segments.items.back().key + '\0';
-      }
-      if (staged == 0) continue;
-      if (!accept_lost) {
-        return error(ENOENT,
-                     "staging folder {} of host {} is gone, with {} segments not yet in the "
-                     "bucket; bring it back, or "
-                     "mount with --accept-lost-staging (reading what it held will fail with EIO)",
-                     record.path, record.host, staged);
-      }
-      log(LogLevel::kError, "staging folder {} of host {} is gone: {} segments lost", record.path,
-          record.host, staged);
+      if (!there) gone.emplace(record.number, record.path);
     }
-    if (!page.more) return {};
+    if (!page.more) return gone;
     begin = page.items.back().key + '\0';
   }
 }
 
-// Segments that the metadata lists as staged here and no journal holds. Those without a living byte
-// lost nothing.
-Status OpenVolume::settle_lost_segments(bool accept_lost) {
-  uint64_t lost = 0;
-  for (const meta::SegmentInfo& segment : replay_.lost_segments) {
+// A store of this machine whose folder is gone took acknowledged bytes with it, unless it had
+// nothing staged. Also what has no living byte counts: its journal may have held records that were
+// not committed yet. Asked before the volume is owned: a refused mount changes nothing.
+Status OpenVolume::refuse_gone_stores() {
+  TRY_ASSIGN(const auto gone, gone_stores());
+  if (gone.empty()) return {};
+  std::unordered_map<uint32_t, uint64_t> staged;
+  const std::string prefix = format::segment_key(SegmentId{}).substr(0, 1);
+  std::string begin = prefix;
+  for (bool more = true; more;) {
+    TRY_ASSIGN(const engine::Page page,
+               engine_->scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
+    for (const engine::Item& item : page.items) {
+      TRY_ASSIGN(const format::Segment segment, format::decode_segment(item.value));
+      if (segment.state == format::Segment::State::kStaging) ++staged[segment.store];
+    }
+    more = page.more;
+    if (more) begin = page.items.back().key + '\0';
+  }
+  for (const auto& [number, folder] : gone) {
+    if (!staged.contains(number)) continue;
+    return error(ENOENT,
+                 "staging folder {} of host {} is gone, with {} segments not yet in the bucket; "
+                 "bring it back, or mount with --accept-lost-staging (reading what it held will "
+                 "fail with EIO)",
+                 folder, host_name(), staged[number]);
+  }
+  return {};
+}
+
+// What of gone stores was given up stays, while files need it.
+Status OpenVolume::settle_gone_stores() {
+  TRY_ASSIGN(const auto gone, gone_stores());
+  for (const auto& [number, folder] : gone) {
+    TRY_ASSIGN(std::vector<meta::SegmentInfo> segments, owner_->metadata().store_segments(number));
+    std::erase_if(segments, [](const meta::SegmentInfo& segment) {
+      return segment.record.state == format::Segment::State::kLost && segment.live_bytes > 0;
+    });
+    TRY(settle_lost_segments(segments, folder, /*accept_lost=*/true));
+  }
+  return {};
+}
+
+// Segments that the metadata lists as staged in `folder` and no journal holds. Those without a
+// living byte lost nothing that can be known.
+Status OpenVolume::settle_lost_segments(const std::vector<meta::SegmentInfo>& segments,
+                                        const std::string& folder, bool accept_lost) {
+  uint64_t lost = 0, bytes = 0;
+  for (const meta::SegmentInfo& segment : segments) {
     if (segment.live_bytes == 0) {
       TRY(owner_->metadata().segment_discard({}, segment.id));
-    } else {
-      ++lost;
+      continue;
     }
+    ++lost;
+    bytes += static_cast<uint64_t>(segment.live_bytes);
+    if (accept_lost) TRY(owner_->maintenance().segment_lost(segment.id));
   }
   if (lost == 0) return {};
   if (!accept_lost) {
     return error(ENOENT,
                  "{} segments of staging folder {} are gone before they reached the bucket; bring "
-                 "the folder back, or "
-                 "mount with --accept-lost-staging (reading what they held will fail with EIO)",
-                 lost, staging_->folder());
+                 "the folder back, or mount with --accept-lost-staging (reading what they held "
+                 "will fail with EIO)",
+                 lost, folder);
   }
-  log(LogLevel::kError, "{} segments of staging folder {} are lost", lost, staging_->folder());
-  return {};
+  log(LogLevel::kError,
+      "{} segments of staging folder {} are lost, with {} bytes of files; "
+      "shoal fsck {} names the files",
+      lost, folder, bytes, url_.to_string());
+  return owner_->metadata().sync();
 }
 
 Status OpenVolume::start_client(const OpenSettings& settings) {
@@ -157,11 +183,12 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
     if (disk.ok()) {
       cache_ = std::move(*disk);
     } else {
-      log(LogLevel::kWarn, "going on without a disk cache: {}", disk.error().text());
+      log(LogLevel::kWarn, "{}", disk.error().text());
       cache_ = cache::make_null_cache();
     }
   }
 
+  TRY(settle_gone_stores());
   TRY(make_dirs(runtime_.fs, state_dir));
   const data::StagingSeams seams{runtime_.fs, runtime_.clock, runtime_.random, *executor_, *store_};
   const data::StagingIdentity identity{volume_.uuid, volume_.lineage, host_name()};
@@ -177,7 +204,8 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
         replay_.records, replay_.journals, replay_.applied, replay_.already, replay_.no_inode,
         replay_.conflicts);
   }
-  TRY(settle_lost_segments(settings.accept_lost_staging));
+  TRY(settle_lost_segments(replay_.lost_segments, staging_->folder(),
+                           settings.accept_lost_staging));
   reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid},
                                staging_.get(), {});
   client::Client::Seams client_seams{metadata,       *staging_,  *reader_, *cache_,

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "cache/block_cache.h"
 #include "client/client.h"
@@ -52,6 +53,9 @@ class OpenVolume {
   SessionId session() const { return session_; }
   Executor& executor() { return *executor_; }
 
+  // Stores of this machine whose staging folder is gone: number → folder.
+  Result<std::unordered_map<uint32_t, std::string>> gone_stores();
+
   // A mount adds what it knows for `status`.
   std::string mount_point;
 
@@ -59,8 +63,10 @@ class OpenVolume {
   OpenVolume(Runtime& runtime, MetaUrl url) : runtime_(runtime), url_(std::move(url)) {}
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
-  Status check_staging_of_this_host(bool accept_lost);
-  Status settle_lost_segments(bool accept_lost);
+  Status refuse_gone_stores();
+  Status settle_gone_stores();
+  Status settle_lost_segments(const std::vector<meta::SegmentInfo>& segments,
+                              const std::string& folder, bool accept_lost);
 
   Runtime& runtime_;
   MetaUrl url_;

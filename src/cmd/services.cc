@@ -43,8 +43,6 @@ void show_progress_json(const std::string& text) {
   show_progress(line);
 }
 
-bool nobody_there(int code) { return code == ENOENT || code == ECONNREFUSED; }
-
 }  // namespace
 
 meta::Request operator_request() {
@@ -98,32 +96,46 @@ Result<std::string> serve_command(OpenVolume& volume, const std::string& command
 
 Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
                                   const std::string& command, const std::string& arguments_json) {
-  Result<std::string> answer =
+  Result<std::optional<std::string>> asked =
       rpc::ask(runtime.net, url.control_address(), command, arguments_json, show_progress_json);
   end_progress();
-  if (answer.ok() || !nobody_there(answer.error().code())) return answer;
+  TRY_ASSIGN(std::optional<std::string> told, std::move(asked));
+  if (told) return *std::move(told);
 
   Result<std::unique_ptr<OpenVolume>> volume =
       need == Need::kRead  ? OpenVolume::open_to_read(runtime, url)
       : need == Need::kOwn ? OpenVolume::open_to_own(runtime, url, {})
                            : OpenVolume::open_whole(runtime, url, {});
   if (!volume.ok()) return std::move(volume).error();
-  answer = serve_command(**volume, command, arguments_json, [](const std::string& text) -> Status {
-    show_progress_json(text);
-    return {};
-  });
+  Result<std::string> answer =
+      serve_command(**volume, command, arguments_json, [](const std::string& text) -> Status {
+        show_progress_json(text);
+        return {};
+      });
   end_progress();
   return answer;
+}
+
+Status check_not_mounted(Runtime& runtime, const MetaUrl& url) {
+  const auto owner = rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr);
+  if (!owner.ok() || !*owner) return {};
+  const Json status = Json::parse(**owner, nullptr, false);
+  return error(EBUSY, "the volume at {} is mounted at {}; unmount it first with: shoal umount {}",
+               url.to_string(), status.value("mount_point", "?"), status.value("mount_point", "?"));
 }
 
 Result<std::string> run_on_mount(Runtime& runtime, const std::string& path,
                                  const std::string& command, const std::string& arguments_json) {
   TRY_ASSIGN(const MountRecord mount, find_mount(path));
   TRY_ASSIGN(const NetAddress address, NetAddress::parse(mount.control));
-  Result<std::string> answer =
+  Result<std::optional<std::string>> asked =
       rpc::ask(runtime.net, address, command, arguments_json, show_progress_json);
   end_progress();
-  return answer;
+  TRY_ASSIGN(std::optional<std::string> told, std::move(asked));
+  if (told) return *std::move(told);
+  return error(ENOTCONN,
+               "process {}, which serves {}, is ending; wait until it is gone, or mount again",
+               mount.pid, mount.mount_point);
 }
 
 }  // namespace shoal::cmd

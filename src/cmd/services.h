@@ -22,6 +22,8 @@ enum class Need { kRead, kOwn, kWhole };  // how the volume is opened when no pr
 // Asks the owner of `url` if there is one, else opens the volume as `need` says and serves it here.
 Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
                                   const std::string& command, const std::string& arguments_json);
+// EBUSY when a live process owns the volume: for what only this process may do.
+Status check_not_mounted(Runtime& runtime, const MetaUrl& url);
 // Asks the process of the mount that `path` is on.
 Result<std::string> run_on_mount(Runtime& runtime, const std::string& path,
                                  const std::string& command, const std::string& arguments_json);

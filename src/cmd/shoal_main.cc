@@ -29,6 +29,44 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_version(app, context);
 }
 
+// One sentence for what was wrong with the words, naming the command whose help to read.
+std::string usage_error(const CLI::App* app, const CLI::Error& error) {
+  std::string command = "shoal";
+  for (const CLI::App* at = app; !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    command += fmt::format(" {}", at->get_name());
+  }
+  std::string what = error.what();
+  const std::vector<std::string> unknown = app->remaining(/*recurse=*/true);
+  const std::string_view convert = "Could not convert: ";
+  if (error.get_name() == "RequiredError" && !unknown.empty()) {
+    what = fmt::format("there is no command '{}'", unknown.front());
+  } else if (error.get_name() == "RequiredError" && app->get_subcommands().empty()) {
+    what = "no command was given";
+  } else if (!unknown.empty()) {
+    what = fmt::format("unknown option or argument '{}'", unknown.front());
+  } else if (what.rfind(convert, 0) == 0) {
+    what = fmt::format("{} is not a number, or out of range", what.substr(convert.size()));
+  }
+  return fmt::format("shoal: {}; see: {} --help\n", what, command);
+}
+
+// An option that is given is given for something: a variable that a script forgot to set must not
+// pass for the default. And strtoull(3), which CLI11 uses, takes -5 for 18446744073709551611.
+void refuse_careless_values(CLI::App& app) {
+  const CLI::Validator not_empty(
+      [](std::string& value) { return std::string(value.empty() ? "has no value" : ""); }, "");
+  const CLI::Validator not_negative(
+      [](std::string& value) { return value[0] == '-' ? value + " is below 0" : std::string(); },
+      "");
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;  // a flag
+    if (option->nonpositional()) option->check(not_empty);
+    if (option->get_type_name() == "UINT") option->check(not_negative);
+  }
+  for (CLI::App* sub : app.get_subcommands({})) refuse_careless_values(*sub);
+}
+
 // mount(8) calls mount.shoal, a link to this program.
 bool called_as_mount_helper(const char* name) {
   const std::string_view path(name);
@@ -49,7 +87,9 @@ int run(int argc, char** argv) {
       "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"
       "  shoal mount rocksdb:///var/lib/shoal/demo /mnt/demo --background\n"
       "Exit status: 0 ok, 1 failure, 2 usage.");
+  app.failure_message(usage_error);
   add_all(app, context);
+  refuse_careless_values(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

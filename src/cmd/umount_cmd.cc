@@ -8,6 +8,7 @@
 #include "cmd/registry.h"
 #include "cmd/services.h"
 #include "fuse/mount.h"
+#include "fuse/mount_table.h"
 
 namespace shoal::cmd {
 namespace {
@@ -33,19 +34,29 @@ Status wait_for_exit(Runtime& runtime, int64_t pid) {
 }
 
 Status run_umount(Context& context, const std::string& path, bool force) {
-  const std::string mount_point = std::filesystem::absolute(path).lexically_normal().string();
+  std::string mount_point = std::filesystem::absolute(path).lexically_normal().string();
+  while (mount_point.size() > 1 && mount_point.back() == '/') mount_point.pop_back();
   Result<MountRecord> mount = find_mount(mount_point);
-  if (mount.ok() && mount->mount_point != mount_point && mount->mount_point + "/" != mount_point) {
+  if (mount.ok() && mount->mount_point != mount_point) {
     return error(EINVAL, "{} is not a mount point; the mount is at {}", mount_point,
                  mount->mount_point);
   }
-  if (!mount.ok()) {
-    // Dead, or never ours: the kernel knows.
-    Status done = fuse::unmount(mount_point, fuse::UnmountMode::kLazy);
-    return done.ok() ? done : Status(mount.error());
+  if (!mount.ok()) {  // dead, or never ours: the kernel knows
+    TRY_ASSIGN(const auto table, fuse::read_mount_table());
+    const std::optional<fuse::MountEntry> entry = fuse::find_mount(table, mount_point);
+    if (!entry) return mount.error();
+    if (entry->type != fuse::kMountType) {
+      return error(EINVAL, "{} is a mount of {} ({}), not of Shoal; use umount(8)", mount_point,
+                   entry->source, entry->type);
+    }
+    return fuse::unmount(mount_point, fuse::UnmountMode::kLazy);
   }
   if (!force) TRY(run_on_mount(context.runtime, mount_point, "flush", "{}"));
-  TRY(fuse::unmount(mount_point, force ? fuse::UnmountMode::kLazy : fuse::UnmountMode::kNormal));
+  const Status unmounted =
+      fuse::unmount(mount_point, force ? fuse::UnmountMode::kLazy : fuse::UnmountMode::kNormal);
+  if (unmounted.code() == EBUSY)
+    return error(EBUSY, "{}; close them, or use --force", unmounted.error().text());
+  TRY(unmounted);
   return wait_for_exit(context.runtime, mount->pid);
 }
 

@@ -6,7 +6,7 @@
 
 namespace shoal::cmd {
 
-Result<uint64_t> parse_size(std::string_view text) {
+Result<uint64_t> parse_size(std::string_view option, std::string_view text) {
   double number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   std::string unit(end, text.data() + text.size());
@@ -24,10 +24,23 @@ Result<uint64_t> parse_size(std::string_view text) {
   }
   const double bytes = number * std::pow(1024.0, power);
   if (code != std::errc() || power < 0 || number < 0 || !(bytes < 9.2e18)) {
-    return error(EINVAL, "'{}' is not a size; write a number with K, M, G, T or P, such as 100G",
-                 text);
+    return error(EINVAL,
+                 "{}: '{}' is not a size; write a number with K, M, G, T or P, such as 100G",
+                 option, text);
   }
   return static_cast<uint64_t>(bytes);
+}
+
+Result<std::chrono::milliseconds> parse_seconds(std::string_view option, std::string_view text) {
+  constexpr double kSecondsMax = 1e9;  // thirty years
+  double seconds = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (code != std::errc() || end != text.data() + text.size() || !(seconds >= 0) ||
+      !(seconds <= kSecondsMax)) {
+    return error(EINVAL, "{}: '{}' is not a time; give seconds, from 0 to {}", option, text,
+                 kSecondsMax);
+  }
+  return std::chrono::milliseconds(std::llround(seconds * 1000));
 }
 
 std::string format_size(uint64_t bytes) {

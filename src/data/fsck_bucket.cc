@@ -1,65 +1,169 @@
 #include "data/fsck_bucket.h"
 
-#include <unordered_map>
+#include <algorithm>
+#include <map>
 
+#include "data/verify_segment.h"
 #include "format/keys.h"
 #include "format/segment.h"
+#include "format/volume.h"
 
 namespace shoal::data {
+namespace {
 
-Result<std::vector<meta::FsckProblem>> fsck_bucket(engine::KvEngine& engine,
-                                                   object::ObjectStore& store, const Uuid& volume,
-                                                   const Staging* staging) {
-  std::vector<meta::FsckProblem> problems;
-  const std::string first = format::segment_key(SegmentId{}).substr(0, 1);
-  std::string begin = first;
-  const std::string end = engine::prefix_end(first);
+using format::Segment;
+
+constexpr size_t kProblemsMax = 1'000;
+constexpr uint64_t kToTheEnd = ~uint64_t{0};
+
+class BucketFsck {
+ public:
+  BucketFsck(engine::KvEngine& engine, object::ObjectStore& store, const Uuid& volume,
+             const BucketCheck& check)
+      : engine_(engine), store_(store), volume_(volume), check_(check) {}
+
+  Result<BucketReport> run() {
+    TRY(list_objects());
+    const std::string first = format::segment_key(SegmentId{}).substr(0, 1);
+    const std::string end = engine::prefix_end(first);
+    std::string begin = first;
+    const std::unique_ptr<engine::ReadToken> token = engine_.read_token();
+    for (bool more = true; more;) {
+      TRY_ASSIGN(const engine::Page page, engine_.scan(token.get(), begin, end, kPageEntriesMax));
+      for (const engine::Item& item : page.items) {
+        TRY_ASSIGN(const SegmentId id, format::parse_segment_key(item.key));
+        TRY_ASSIGN(const Segment record, format::decode_segment(item.value));
+        TRY(record.state == Segment::State::kStored ? check_stored(id, record)
+                                                    : check_staged(id, record));
+      }
+      more = page.more;
+      if (more) begin = page.items.back().key + '\0';
+    }
+    TRY(name_files());
+    return std::move(report_);
+  }
+
+ private:
+  void problem(std::string what) {
+    ++report_.problems_total;
+    if (report_.problems.size() < kProblemsMax) report_.problems.push_back({std::move(what)});
+  }
+
   // One list of the bucket beforehand: a segment that becomes stored later is in it or is asked for
   // by itself.
-  std::unordered_map<SegmentId, uint64_t> objects;
-  object::ListOptions list;
-  for (bool more = true; more;) {
-    TRY_ASSIGN(const object::ListPage page,
-               object::list_and_wait(store, volume.to_string() + "/seg/", list));
-    for (const object::ObjectInfo& object : page.objects) {
-      const Result<SegmentId> id = format::parse_segment_object_key(object.key);
-      if (id.ok()) objects.emplace(*id, object.size);
+  Status list_objects() {
+    object::ListOptions list;
+    for (bool more = true; more;) {
+      TRY_ASSIGN(const object::ListPage page,
+                 object::list_and_wait(store_, volume_.to_string() + "/seg/", list));
+      for (const object::ObjectInfo& object : page.objects) {
+        const Result<SegmentId> id = format::parse_segment_object_key(object.key);
+        if (id.ok()) objects_.emplace(*id, object.size);
+      }
+      more = page.truncated;
+      list.start_after = page.next_start_after;
     }
-    more = page.truncated;
-    list.start_after = page.next_start_after;
+    return {};
   }
-  const std::unique_ptr<engine::ReadToken> token = engine.read_token();
-  for (bool more = true; more;) {
-    TRY_ASSIGN(const engine::Page page, engine.scan(token.get(), begin, end, kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const SegmentId id, format::parse_segment_key(item.key));
-      TRY_ASSIGN(const format::Segment record, format::decode_segment(item.value));
-      if (record.state == format::Segment::State::kStored) {
-        auto found = objects.find(id);
-        if (found == objects.end()) {
-          const Result<object::ObjectInfo> head =
-              object::head_and_wait(store, format::segment_object_key(volume, id));
-          if (head.ok()) {
-            found = objects.emplace(id, head->size).first;
-          } else if (!head.error().is(ENOENT)) {
-            return head.error();
-          }
-        }
-        if (found == objects.end()) {
-          problems.push_back({fmt::format(
-              "segment {} is stored by its record but not in the bucket", id.to_string())});
-        } else if (found->second != record.length) {
-          problems.push_back(
-              {fmt::format("segment {} has {} bytes in the bucket, its record says {}",
-                           id.to_string(), found->second, record.length)});
-        }
+
+  Status check_stored(const SegmentId& id, const Segment& record) {
+    auto found = objects_.find(id);
+    if (found == objects_.end()) {
+      const Result<object::ObjectInfo> head =
+          object::head_and_wait(store_, format::segment_object_key(volume_, id));
+      if (head.ok()) {
+        found = objects_.emplace(id, head->size).first;
+      } else if (!head.error().is(ENOENT)) {
+        return head.error();
       }
     }
-    more = page.more;
-    if (more) begin = page.items.back().key + '\0';
+    if (found == objects_.end()) {
+      problem(
+          fmt::format("segment {} is stored by its record but not in the bucket", id.to_string()));
+      damage_[id] = {{0, kToTheEnd}};
+      return {};
+    }
+    if (found->second != record.length) {
+      problem(fmt::format("segment {} has {} bytes in the bucket, its record says {}",
+                          id.to_string(), found->second, record.length));
+      damage_[id] = {{std::min(found->second, record.length), kToTheEnd}};
+      return {};
+    }
+    return check_.data ? check_data(id, record) : Status();
   }
-  (void)staging;
-  return problems;
+
+  Status check_data(const SegmentId& id, const Segment& record) {
+    TRY_ASSIGN(std::vector<ByteRange> damaged, damaged_ranges(store_, volume_, id, record.length));
+    bytes_read_ += record.length;
+    if (check_.progress) check_.progress(bytes_read_);
+    for (const ByteRange& range : damaged) {
+      problem(fmt::format("segment {}: {} bytes from {} are damaged", id.to_string(),
+                          range.end - range.begin, range.begin));
+    }
+    if (!damaged.empty()) damage_[id] = std::move(damaged);
+    return {};
+  }
+
+  Status check_staged(const SegmentId& id, const Segment& record) {
+    std::string why;
+    if (record.state == Segment::State::kLost) {
+      why = "was given up with its staging";
+    } else if (record.state == Segment::State::kStaging) {
+      const auto gone = check_.gone_stores.find(record.store);
+      if (gone != check_.gone_stores.end())
+        why = fmt::format("lies in staging folder {}, which is gone", gone->second);
+    }
+    if (why.empty()) return {};
+    TRY_ASSIGN(const int64_t live, engine::read_counter(engine_, nullptr, format::live_key(id)));
+    if (live == 0) return {};
+    problem(fmt::format("segment {} {}: {} bytes of files", id.to_string(), why, live));
+    damage_[id] = {{0, kToTheEnd}};
+    return {};
+  }
+
+  // Which files the damage hurts, in one walk over all extents.
+  Status name_files() {
+    if (damage_.empty()) return {};
+    struct Hurt {
+      uint64_t first = 0;  // in the file
+      uint64_t bytes = 0;
+    };
+    std::map<Ino, Hurt> hurt;
+    TRY(meta::each_extent(engine_, [&](Ino ino, const format::Extent& extent) -> Status {
+      const auto damaged = damage_.find(extent.target.segment);
+      if (damaged == damage_.end()) return {};
+      const uint64_t begin = extent.target.offset + extent.first;
+      for (const ByteRange& range : damaged->second) {
+        const uint64_t from = std::max(begin, range.begin);
+        const uint64_t to = std::min(begin + extent.length, range.end);
+        if (from >= to) continue;
+        hurt.try_emplace(ino, Hurt{extent.offset + from - begin}).first->second.bytes += to - from;
+      }
+      return {};
+    }));
+    for (const auto& [ino, file] : hurt) {
+      problem(fmt::format("{} (inode {}): {} bytes cannot be read, the first at {}",
+                          check_.name_of ? check_.name_of(ino) : "file", ino, file.bytes,
+                          file.first));
+    }
+    return {};
+  }
+
+  engine::KvEngine& engine_;
+  object::ObjectStore& store_;
+  const Uuid volume_;
+  const BucketCheck& check_;
+  BucketReport report_;
+  std::unordered_map<SegmentId, uint64_t> objects_;
+  std::unordered_map<SegmentId, std::vector<ByteRange>> damage_;
+  uint64_t bytes_read_ = 0;
+};
+
+}  // namespace
+
+Result<BucketReport> fsck_bucket(engine::KvEngine& engine, object::ObjectStore& store,
+                                 const Uuid& volume, const BucketCheck& check) {
+  return BucketFsck(engine, store, volume, check).run();
 }
 
 }  // namespace shoal::data

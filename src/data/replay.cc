@@ -212,6 +212,8 @@ Status Replay::settle() {
   for (meta::SegmentInfo& segment : listed) {
     staging_in_b.insert(segment.id);
     if (staging_.holds(segment.id)) continue;
+    const bool given_up = segment.record.state == format::Segment::State::kLost;
+    if (given_up && segment.live_bytes > 0) continue;  // told before
     note(fmt::format("segment {} was staged here and its journal is gone: {} live bytes are lost",
                      segment.id.to_string(), segment.live_bytes));
     report_.lost_segments.push_back(std::move(segment));

@@ -15,6 +15,13 @@ namespace {
 constexpr std::chrono::milliseconds kTick{500};
 constexpr unsigned kSequenceBitsPerStart = 40;
 
+// The error ends in a write(2): that this disk has no room is said as it is, but a program did not
+// open a journal, and ENOENT or EROFS of one would tell it nonsense.
+Error for_programs(const Error& failed) {
+  if (failed.is(ENOSPC) || failed.is(EDQUOT)) return failed;
+  return Error(EIO, failed.text());
+}
+
 // CRC of the payload and, when it has several frames, of each.
 uint32_t payload_crcs(std::span<const ByteView> data, uint32_t frame_bytes, bool several,
                       std::vector<uint32_t>& crcs) {
@@ -153,7 +160,9 @@ Result<Journaled> StagingImpl::append(const DataOperation& operation,
   MutexLock lock(stream.mutex);
   const bool fits = stream.open != nullptr && (stream.tail + need <= options_.segment_bytes ||
                                                stream.tail == format::kSegmentHeaderBytes);
-  if (!fits) TRY(roll(stream));
+  if (!fits) {
+    if (const Status rolled = roll(stream); !rolled.ok()) return for_programs(rolled.error());
+  }
   return write_record(stream, header, std::move(crcs), data);
 }
 
@@ -170,7 +179,7 @@ Result<Journaled> StagingImpl::write_record(Stream& stream, RecordHeader header,
   spans.insert(spans.end(), data.begin(), data.end());
   if (const Status written = journal->file->write_spans_at(stream.tail, spans); !written.ok()) {
     append_failed(stream);
-    return written.error().in("journal of store " + uuid().to_string());
+    return for_programs(written.error().in("journal of store " + uuid().to_string()));
   }
   Journaled out;
   const uint64_t slice = stream.tail + format::kRecordHeaderBytes;

@@ -81,8 +81,8 @@ struct ReplayReport {
   std::vector<std::string>
       lines;  // what was not applied and why, for the report file in the store's folder
   // `B` lists them as staging here, but no journal holds them: their bytes are lost. The caller
-  // refuses to mount unless
-  // --accept-lost-staging.
+  // refuses to mount unless --accept-lost-staging. Of those given up before: what holds nothing any
+  // more.
   std::vector<meta::SegmentInfo> lost_segments;
 };
 

@@ -139,6 +139,11 @@ void StagingImpl::upload(const JournalPtr& journal) {
   object::CallOptions call;
   call.deadline = kPutDeadline;
   call.priority = object::Priority::kWriteback;
+  // The store tries for minutes before it gives an upload back; people want to know at once.
+  call.on_retry = [this, gate = gate_, segment = journal->segment](const Error& why) {
+    gate->run(
+        [&] { note_upload_error(fmt::format("segment {}: {}", segment.to_string(), why.text())); });
+  };
   // Neither this object nor the gate need to be alive when the store answers; the bytes do.
   auto done = [this, one, gate = gate_, executor = &seams_.executor](Result<std::string> result) {
     executor->post([this, one, gate, result] { gate->run([&] { finish_upload(one, result); }); });
@@ -208,15 +213,19 @@ void StagingImpl::finish_upload(const std::shared_ptr<Upload>& upload, Result<st
 }
 
 void StagingImpl::note_upload_error(const std::string& why) {
-  MutexLock lock(mutex_);
-  if (upload_error_.empty()) upload_error_since_ = seams_.clock.since_boot();
-  upload_error_ = why;
+  bool first = false;
+  {
+    MutexLock lock(mutex_);
+    first = upload_error_.empty();
+    if (first) upload_error_since_ = seams_.clock.since_boot();
+    upload_error_ = why;
+  }
+  if (first) log(LogLevel::kWarn, "uploads do not get on: {}", why);
 }
 
 // Never gives up (design §6.2).
 void StagingImpl::upload_failed(const JournalPtr& journal, const Error& why) {
   const std::string text = fmt::format("segment {}: {}", journal->segment.to_string(), why.text());
-  log(LogLevel::kWarn, "upload failed, to be tried again: {}", text);
   note_upload_error(text);
   std::chrono::nanoseconds delay{0};
   {

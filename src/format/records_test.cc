@@ -255,6 +255,9 @@ TEST(SmallRecords, golden_bytes_and_damage) {
             "0102010"
             "3e807ac0200");
   EXPECT_EQ(decode_segment(encode_segment(segment)).value().length, 1000u);
+  const Segment lost{Segment::State::kLost, false, 3, 0, 300, 0};
+  EXPECT_EQ(hex(encode_segment(lost)), "0104000300ac0200");
+  EXPECT_EQ(decode_segment(encode_segment(lost)).value().state, Segment::State::kLost);
   const TrashRecord trash{5, "name", {1'700'000'000, 1}};
   EXPECT_EQ(hex(encode_trash(trash)), "0105046e616d6580c49fd50c01000000");
   EXPECT_EQ(decode_trash(encode_trash(trash)).value().name, "name");

@@ -50,7 +50,8 @@ bool decode_bool(Decoder& in) {
 Status decode_format(Decoder& in, std::string_view what) {
   const uint8_t format = in.u8();
   if (format > kFormat) {
-    return error(ENOTSUP, "{} record of format {}: made by a newer shoal", what, format);
+    return error(ENOTSUP, "{} record of format {}: made by a newer shoal; use that one", what,
+                 format);
   }
   if (format == 0) in.fail();
   return in.status(what);
@@ -122,7 +123,7 @@ Result<Segment> decode_segment(std::string_view value) {
   TRY(decode_format(in, "segment"));
   Segment segment;
   const uint8_t state = in.u8();
-  if (state < 1 || state > 3) in.fail();
+  if (state < 1 || state > 4) in.fail();
   segment.complete = decode_bool(in);
   segment.store = decode_u32(in);
   segment.length = in.varint();

@@ -34,11 +34,13 @@ std::string encode_volume(const Volume& volume);
 Result<Volume> decode_volume(std::string_view value);
 
 struct Segment {  // B
-  enum class State : uint8_t { kStaging = 1, kStored = 2, kDying = 3 };
+  // Lost: it was staging, and an operator gave it up with its journal. Should the journal come
+  // back, it is stored after all.
+  enum class State : uint8_t { kStaging = 1, kStored = 2, kDying = 3, kLost = 4 };
   State state = State::kStaging;
   bool complete = false;  // no uncommitted record in it
   uint32_t store = 0;     // number of its H record
-  uint64_t length = 0;    // of the object; 0 while staging
+  uint64_t length = 0;    // of the object; 0 while staging or lost
   Stamp born = 0;
   Stamp died = 0;
 };

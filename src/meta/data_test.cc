@@ -294,6 +294,27 @@ TEST(Segments, live_and_die_by_their_record) {
   v.check();
 }
 
+TEST(Segments, given_up_ones_stay_while_files_need_them_and_are_stored_when_they_come_back) {
+  TestVolume v;
+  const Ino f = v.file(kRoot, "f");
+  const SegmentId s = v.segment(1), t = v.segment(2);
+  v.commit({v.data(f, 0, 100, s), v.data(f, 100, 100, t)});
+  v.jobs().segment_lost(s).value();
+  v.jobs().segment_lost(s).value();
+  v.jobs().segment_lost(t).value();
+  EXPECT_EQ(v.m().store_segments(v.store)->size(), 2u);
+  EXPECT_EQ(v.m().segment_discard(v.request, s).code(), EBUSY);
+  EXPECT_FALSE(v.jobs().segment_dying(s).value());
+  v.open();
+  EXPECT_EQ(v.jobs().segments({}, 1)->front().record.state, format::Segment::State::kLost);
+  v.m().segment_stored(v.request, t, 4096, true).value();
+  EXPECT_EQ(v.jobs().segment_lost(t).code(), EBUSY);
+  v.m().unlink(v.request, kRoot, "f").value();
+  v.m().segment_discard(v.request, s).value();
+  EXPECT_EQ(v.m().store_segments(v.store)->size(), 0u);
+  v.check();
+}
+
 TEST(Segments, repack_moves_an_extent_only_if_it_is_still_the_same) {
   TestVolume v;
   const Ino f = v.file(kRoot, "f");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "format/extent.h"
 
 namespace shoal::meta {
 
@@ -40,5 +41,9 @@ struct FsckOptions {
 // names a known segment; U = recount; T and O name inodes without a name; X and A references;
 // unknown letters.
 Result<FsckReport> fsck(engine::KvEngine& engine, const FsckOptions& options);
+
+// Every extent that points into a segment, in no particular order. `visit` must not write.
+Status each_extent(engine::KvEngine& engine,
+                   const std::function<Status(Ino, const format::Extent&)>& visit);
 
 }  // namespace shoal::meta

@@ -54,6 +54,9 @@ class Maintenance {
   // calls segment_forget.
   virtual Result<bool> segment_dying(const SegmentId& id) = 0;
   virtual Status segment_forget(const SegmentId& id) = 0;  // deletes B and W of a dying segment
+  // A staging segment whose journal is gone for good, as the operator says: what is in it answers
+  // EIO from now on, and no mount asks about it again.
+  virtual Status segment_lost(const SegmentId& id) = 0;
   // Extents that point into a segment, found through the segment's own records (ino, offset, length
   // as written) and R.
   struct Reference {

@@ -8,10 +8,18 @@ namespace {
 
 constexpr size_t kOpensKept = 64;
 
-bool same_spec(const format::Volume& volume, const VolumeSpec& spec) {
-  return volume.name == spec.name && volume.bucket == spec.bucket &&
-         volume.durability == spec.durability && volume.trash_days == spec.trash_days &&
-         volume.capacity_bytes == spec.capacity_bytes && volume.inodes_max == spec.inodes_max;
+// What the volume has otherwise than asked for; "" when it is the same.
+std::string difference(const format::Volume& volume, const VolumeSpec& spec) {
+  if (volume.name != spec.name) return fmt::format("its name is {}", volume.name);
+  if (volume.bucket != spec.bucket) return fmt::format("its bucket is {}", volume.bucket);
+  if (volume.durability != spec.durability) return "its durability class is another";
+  if (volume.trash_days != spec.trash_days)
+    return fmt::format("it keeps its trash for {} days", volume.trash_days);
+  if (volume.capacity_bytes != spec.capacity_bytes)
+    return fmt::format("its capacity is {} bytes (0: no limit)", volume.capacity_bytes);
+  if (volume.inodes_max != spec.inodes_max)
+    return fmt::format("its limit of inodes is {} (0: none)", volume.inodes_max);
+  return {};
 }
 
 Result<std::optional<std::pair<format::Volume, Stamp>>> find_volume(engine::KvEngine& engine) {
@@ -37,10 +45,12 @@ Result<format::Volume> format_volume(engine::KvEngine& engine, const VolumeSpec&
                                      const Clock& clock, Random& random) {
   TRY_ASSIGN(auto found, find_volume(engine));
   if (found) {
-    if (same_spec(found->first, spec)) return std::move(found->first);
+    const std::string other = difference(found->first, spec);
+    if (other.empty()) return std::move(found->first);
     return error(EEXIST,
-                 "there is a volume already: '{}' in {}; destroy it or choose another place",
-                 found->first.name, found->first.bucket);
+                 "there is a volume already, and {}; choose another META-URL, destroy that volume, "
+                 "or change its settings with shoal config",
+                 other);
   }
   format::Volume volume;
   volume.uuid = random.uuid();

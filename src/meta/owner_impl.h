@@ -151,6 +151,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Result<std::vector<SegmentInfo>> segments(const SegmentId& after, size_t limit) override;
   Result<bool> segment_dying(const SegmentId& id) override;
   Status segment_forget(const SegmentId& id) override;
+  Status segment_lost(const SegmentId& id) override;
   Result<std::vector<Reference>> references(const SegmentId& id,
                                             const std::vector<Ino>& writers) override;
   Result<size_t> move_extents(const Request& request, const std::vector<Move>& moves) override;

@@ -39,6 +39,9 @@ struct CallOptions {
   // Capabilities::if_none_match; elsewhere ENOTSUP or silently ignored. After a retry the object
   // may be this call's own: compare before believing in a rival.
   bool if_absent = false;
+  // A try failed and another one follows, with what went wrong: so that a long call can be
+  // explained before it ends. On a thread of the store; must not block.
+  std::function<void(const Error&)> on_retry;
 };
 
 inline constexpr size_t kObjectKeyBytesMax = 1024;  // of a whole key, a URL's prefix included

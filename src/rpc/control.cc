@@ -135,11 +135,14 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(Net& net, const NetA
       std::make_unique<Server>(std::move(listener), std::move(handler)));
 }
 
-Result<std::string> ask(Net& net, const NetAddress& address, const std::string& command,
-                        const std::string& arguments_json,
-                        const std::function<void(const std::string&)>& progress) {
-  TRY_ASSIGN(const std::unique_ptr<Connection> connection,
-             net.connect(address, milliseconds(5'000)));
+Result<std::optional<std::string>> ask(Net& net, const NetAddress& address,
+                                       const std::string& command,
+                                       const std::string& arguments_json,
+                                       const std::function<void(const std::string&)>& progress) {
+  Result<std::unique_ptr<Connection>> connected = net.connect(address, milliseconds(5'000));
+  if (connected.code() == ENOENT || connected.code() == ECONNREFUSED)
+    return std::optional<std::string>();
+  TRY_ASSIGN(const std::unique_ptr<Connection> connection, std::move(connected));
   json request;
   request["command"] = command;
   request["arguments"] = json::parse(arguments_json, nullptr, false);
@@ -150,7 +153,7 @@ Result<std::string> ask(Net& net, const NetAddress& address, const std::string& 
     if (const auto it = message.find("progress"); it != message.end()) {
       if (progress) progress(it->dump());
     } else if (const auto result = message.find("result"); result != message.end()) {
-      return result->dump();
+      return std::optional(result->dump());
     } else if (const auto failed = message.find("error");
                failed != message.end() && failed->is_object()) {
       return Error(failed->value("code", EIO),

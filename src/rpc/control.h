@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -30,9 +31,11 @@ class ControlServer {
   virtual ~ControlServer() = default;  // refuses new askers, waits for the running ones
 };
 
-// Asks and waits for the end. ECONNREFUSED or ENOENT: nobody is there.
-Result<std::string> ask(Net& net, const NetAddress& address, const std::string& command,
-                        const std::string& arguments_json,
-                        const std::function<void(const std::string&)>& progress);
+// Asks and waits for the end. nullopt: nobody is there. (Not an errno: the answer itself may be
+// any.)
+Result<std::optional<std::string>> ask(Net& net, const NetAddress& address,
+                                       const std::string& command,
+                                       const std::string& arguments_json,
+                                       const std::function<void(const std::string&)>& progress);
 
 }  // namespace shoal::rpc

@@ -225,6 +225,7 @@ class Volume:
         self.cache = scratch.path / f"cache-{name}"
         if not os.access(SHOAL, os.X_OK):
             raise E2eError(f"{SHOAL} is not built: run make build")
+        scratch.at_exit(self.end)
         if bucket_url.startswith("file://"):
             os.makedirs(bucket_url[len("file://"):], exist_ok=True)
         run(SHOAL, "format", self.meta, name, "--bucket", bucket_url, *format_options)
@@ -246,6 +247,13 @@ class Volume:
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not os.path.exists(f"/proc/{pid}/fd/0"), 30, f"the end of process {pid}")
+
+    def end(self):
+        """At the end of the test: what waits for a mount that a failing test left must not wait for ever."""
+        try:
+            os.kill(self.pid(), signal.SIGKILL)
+        except (E2eError, ProcessLookupError):
+            pass
 
     def drop_cache(self):
         """Removes the block cache (not the staging). Not while it is mounted."""

@@ -272,9 +272,11 @@ std::vector<std::string> World::fsck() {
   const Result<meta::FsckReport> names = meta::fsck(*engine_, {});
   if (!names.ok()) return {"fsck: " + names.error().to_string()};
   for (const meta::FsckProblem& problem : names->problems) found.push_back(problem.what);
-  const auto bucket = data::fsck_bucket(*engine_, *store_, volume_.uuid, staging_.get());
+  data::BucketCheck check;
+  check.data = true;
+  const auto bucket = data::fsck_bucket(*engine_, *store_, volume_.uuid, check);
   if (!bucket.ok()) return {"fsck of the bucket: " + bucket.error().to_string()};
-  for (const meta::FsckProblem& problem : *bucket) found.push_back(problem.what);
+  for (const meta::FsckProblem& problem : bucket->problems) found.push_back(problem.what);
   return found;
 }
 

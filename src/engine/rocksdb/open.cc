@@ -49,6 +49,8 @@ Status prepare_folder(LocalFs& fs, const Path& folder, const RocksdbOptions& opt
       error(ENOENT, "there is no volume in {}; create one with `shoal format`", folder);
   Result<std::vector<std::string>> names = fs.list(folder);
   if (!names.ok()) {
+    if (names.error().is(ENOTDIR))
+      return error(ENOTDIR, "{} is not a directory; choose another folder", folder);
     if (!names.error().is(ENOENT)) return names.error();
     if (!create) return absent;
     TRY(make_dirs(fs, folder));
@@ -84,7 +86,7 @@ Status remove_cut_off_ingests(LocalFs& fs, const Path& folder) {
 }
 
 Error locked(const Path& folder) {
-  return error(EBUSY, "{} is in use by another process; stop it or talk to it", folder);
+  return error(EBUSY, "{} is in use by another process; wait until it ends, or stop it", folder);
 }
 
 // Takes the lock that RocksDB itself takes only for writing, and makes the folder whole as it

@@ -101,12 +101,25 @@ Status Owner::segment_discard(const Request& /*request*/, const SegmentId& id) {
   const Latches latch(segment_latches_, {exclusive(latch_key(id))});
   auto known = segment_latched(id);
   if (!known.ok()) return known.error().is(ENOENT) ? Status() : Status(known.error());
-  if (known->record.state != State::kStaging) {
+  if (known->record.state != State::kStaging && known->record.state != State::kLost) {
     return error(EBUSY, "segment {} is stored", id.to_string());
   }
   TRY_ASSIGN(const int64_t live, live_bytes(id));
   if (live != 0) return error(EBUSY, "segment {} has {} live bytes", id.to_string(), live);
   return erase_segment(id, known->stamp);
+}
+
+Status Owner::segment_lost(const SegmentId& id) {
+  TRY(healthy());
+  const Latches latch(segment_latches_, {exclusive(latch_key(id))});
+  TRY_ASSIGN(const CachedSegment before, segment_latched(id));
+  format::Segment after = before.record;
+  if (after.state == State::kLost) return {};
+  if (after.state != State::kStaging) {
+    return error(EBUSY, "segment {} is not staging", id.to_string());
+  }
+  after.state = State::kLost;
+  return write_segment(id, before, after);
 }
 
 // Its R records first, in pages: a crash between leaves B, and the next call finishes.
@@ -153,7 +166,8 @@ Result<std::vector<SegmentInfo>> Owner::store_segments(uint32_t store) {
   for (;;) {
     TRY_ASSIGN(const auto page, segments(after, kPageEntriesMax));
     for (const SegmentInfo& info : page) {
-      if (info.record.store == store && info.record.state == State::kStaging) found.push_back(info);
+      const bool stored = info.record.state == State::kStored || info.record.state == State::kDying;
+      if (info.record.store == store && !stored) found.push_back(info);
     }
     if (page.size() < kPageEntriesMax) return found;
     after = page.back().id;

@@ -63,7 +63,9 @@ Result<std::vector<TrashEntry>> Owner::trash_list(size_t limit) {
 Result<std::string> Owner::find_trash_key(Ino ino) {
   // ctime is when it went there; its day names the record. Else (ctime moved on) the whole trash is
   // searched.
-  TRY_ASSIGN(const InodeRef ref, inode_of(ino));
+  const Result<InodeRef> known = inode_of(ino);
+  if (known.code() == ENOENT) return error(ENOENT, "inode {} is not in the trash", ino);
+  TRY_ASSIGN(const InodeRef ref, known);
   if ((ref->inode.flags & format::kFlagTrashed) == 0)
     return error(ENOENT, "inode {} is not in the trash", ino);
   const auto day =

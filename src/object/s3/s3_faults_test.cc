@@ -153,6 +153,21 @@ TEST_F(S3FaultsTest, retry_after_is_honoured) {
   EXPECT_EQ(server.requests() - before, 1);
 }
 
+TEST_F(S3FaultsTest, a_long_call_says_before_its_end_why_it_takes_long) {
+  first(2, FakeS3::error(503, "SlowDown"));
+  Mutex mutex;
+  std::vector<std::string> told;
+  CallOptions call;
+  call.on_retry = [&](const Error& why) {
+    MutexLock lock(mutex);
+    told.push_back(why.text());
+  };
+  put_and_wait(*store, "k", as_bytes("x"), call).value();
+  MutexLock lock(mutex);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_NE(told[0].find("SlowDown"), std::string::npos) << told[0];
+}
+
 TEST_F(S3FaultsTest, final_answers_are_not_retried_and_say_what_happened) {
   const auto one = [&](TestReply reply) {
     first(1, std::move(reply));

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Bad input through the command line: for each row of the tables, what the command says, how it ends, and that nothing
+has changed. Needs root: it mounts.
+
+    bad_input.py [WORD…]        only rows that contain one of the words
+"""
+import pathlib
+import sys
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import bad_state  # noqa: E402
+import bad_words  # noqa: E402
+from world import World, Wrong, e2e, expect, tree_hash  # noqa: E402
+
+
+def check_words(world, command, status, words):
+    before = world.facts(), tree_hash(world.bucket)
+    done = world.shoal(command)
+    expect(done.returncode == status, f"exit {done.returncode}, {status} was due: {done.stdout}{done.stderr}")
+    bad_state.says_one_sentence(done.stderr, *words)
+    after = world.facts(), tree_hash(world.bucket)
+    if command.startswith("trash restore") or "--subdir" in command:  # owns the volume to look, which is an epoch
+        for facts, _ in (before, after):
+            facts.pop("epoch")
+        before, after = before[0], after[0]
+    expect(before == after, f"the volume has changed: {before} {after}")
+    for folder in ("new", "none", "other/seg"):
+        expect(not (world.path / folder).exists(), f"{folder} was made")
+    expect(not world.is_mounted(), "it is mounted")
+
+
+def rows():
+    for command, status, words in bad_words.WORDS:
+        yield f"shoal {command}", lambda world, row=(command, status, words): check_words(world, *row)
+    for function in bad_state.STATES:
+        yield function.__name__.replace("_", " "), function
+
+
+def main():
+    chosen = [row for row in rows() if not sys.argv[1:] or any(word in row[0] for word in sys.argv[1:])]
+    failed = 0
+    with e2e.Scratch() as scratch:
+        world = World(scratch)
+        for name, run in chosen:
+            try:
+                run(world)
+                print(f"ok     {name}", flush=True)
+            except Exception as error:
+                failed += 1
+                print(f"FAILED {name}: {error}", flush=True)
+                if not isinstance(error, Wrong):
+                    traceback.print_exc(file=sys.stdout)
+                if world.is_mounted():
+                    e2e.run("umount", "-l", world.volume.at)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
