@@ -133,7 +133,7 @@ class ClientImpl final : public Client {
 
   // --- read (client_read.cc) ---
   Status fetch_extents(InodeState& inode, uint64_t from);
-  Status execute(const ReadPlan& plan, OpenFile& file, MutableBytes into);
+  Status execute(const ReadPlan& plan, OpenFile& file, uint64_t offset, MutableBytes into);
   Result<uint64_t> seek(HandleId handle, uint64_t offset, bool data);
 
   // --- sync (client_sync.cc) ---

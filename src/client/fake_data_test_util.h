@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/client.h"
+#include "data/read_pattern.h"
 #include "sys/mutex.h"
 
 namespace shoal::client {
@@ -184,9 +185,15 @@ class FakeReader final : public data::Reader {
   explicit FakeReader(FakeStaging& staging) : staging_(staging) {}
   int fail_enoent = 0;
   std::function<void()> before_read = [] {};
-  std::shared_ptr<data::ReadPattern> make_pattern() override { return nullptr; }
-  Status read(const format::Target& target, uint64_t first, MutableBytes into, data::ReadPattern*,
-              std::span<const format::Extent>) override {
+  std::shared_ptr<data::ReadPattern> make_pattern() override {
+    return std::make_shared<data::ReadPattern>();
+  }
+  data::ReadMode begin(data::ReadPattern&, uint64_t, uint64_t,
+                       std::span<const format::Extent>) override {
+    return data::ReadMode::kRandom;
+  }
+  Status read(const format::Target& target, uint64_t first, MutableBytes into,
+              data::ReadMode) override {
     before_read();
     if (fail_enoent > 0) {
       --fail_enoent;
@@ -203,9 +210,12 @@ class FakeReader final : public data::Reader {
 
 class FakeCache final : public cache::BlockCache {
  public:
-  bool read(const cache::ChunkKey&, uint32_t, MutableBytes) override { return false; }
+  bool read(const cache::ChunkKey&, uint32_t, MutableBytes, cache::Verify) override {
+    return false;
+  }
   void write(const cache::ChunkKey&, uint32_t, ByteView, uint32_t) override {}
   bool contains(const cache::ChunkKey&, uint32_t, uint32_t) const override { return false; }
+  uint32_t whole(const cache::ChunkKey&) const override { return 0; }
   void forget(const cache::ChunkKey&) override {}
   cache::CacheStats stats() const override { return {}; }
 };

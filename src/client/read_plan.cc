@@ -52,8 +52,12 @@ class Planner {
         return Planned::kExtentsMissing;
       }
       const uint64_t end = std::min({to, page->to, committed_end});
-      for (size_t i = page->first_behind(from);
-           i < page->extents.size() && page->extents[i].offset < end; ++i) {
+      size_t i = page->first_behind(from);
+      if (!plan_.page) {
+        plan_.page = page;
+        plan_.extents = std::span(page->extents).subspan(i);
+      }
+      for (; i < page->extents.size() && page->extents[i].offset < end; ++i) {
         const format::Extent& extent = page->extents[i];
         const uint64_t begin = std::max(from, extent.offset);
         hole(from, begin);
@@ -62,11 +66,9 @@ class Planner {
         piece.from = ReadPlan::Piece::From::kSlice;
         piece.target = extent.target;
         piece.first = extent.first + (begin - extent.offset);
-        piece.ahead = std::span(page->extents).subspan(i + 1);
       }
       hole(from, end);
       from = end;
-      plan_.pages.push_back(std::move(page));
     }
     hole(from, to);
     return Planned::kReady;
@@ -91,7 +93,8 @@ Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadP
                   uint64_t& missing_from) {
   plan.bytes = 0;
   plan.pieces.clear();
-  plan.pages.clear();
+  plan.extents = {};
+  plan.page = nullptr;
   if (offset >= inode.size || length == 0) return Planned::kReady;
   const uint64_t end = offset + std::min<uint64_t>(length, inode.size - offset);
   Planner planner(inode, offset, plan);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/limits.h"
 #include "format/segment.h"
@@ -10,6 +11,9 @@ namespace shoal::data {
 namespace {
 
 constexpr uint32_t kCacheUnitBytes = 4096;  // the disk cache keeps CRCs for pieces of this size
+constexpr size_t kDirectReadBytes = 256
+                                    << 10;  // from this size on the cache's disk is asked at once
+constexpr size_t kSpareBuffers = 8;
 
 }  // namespace
 
@@ -18,13 +22,21 @@ struct BlockSource::Block {
   CondVar changed;
   bool done GUARDED_BY(mutex) = false;
   std::optional<Error> failed GUARDED_BY(mutex);
-  ByteBuffer bytes;    // written by the fetch before `done`, never after
-  bool ahead = false;  // counted in ahead_bytes_
+  // Written by the fetch before `done`, never after. Aligned, so that the disk cache takes it as it
+  // is.
+  std::optional<cache::BufferPool::Buffer> buffer;
+  size_t size = 0;                  // of what was fetched
+  std::atomic<bool> ahead = false;  // counted in ahead_bytes_: nobody has read it yet
 };
 
 BlockSource::BlockSource(object::ObjectStore& store, cache::BlockCache& cache, Executor& executor,
                          const Uuid& volume, const Limits& limits)
-    : store_(store), cache_(cache), executor_(executor), volume_(volume), limits_(limits) {}
+    : store_(store),
+      cache_(cache),
+      executor_(executor),
+      volume_(volume),
+      limits_(limits),
+      buffers_(kBlockBytes, kSpareBuffers) {}
 
 void BlockSource::begin_flight() {
   MutexLock lock(flights_mutex_);
@@ -57,7 +69,18 @@ Status BlockSource::read(const SegmentId& segment, uint64_t offset, MutableBytes
 Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes into, Want want) {
   BlockPtr block = find(id);
   if (block == nullptr) {
-    if (cache_.read(cache::segment_block_key(id.segment, id.block), offset, into)) {
+    const bool small = into.size() < kDirectReadBytes;
+    if (want == Want::kWholeBlock && small) {
+      // Many small pieces of it will be wanted: one large read of the cache's disk serves them all.
+      const uint32_t cached = cache_.whole(cache::segment_block_key(id.segment, id.block));
+      bool started = false;
+      if (cached != 0) block = find_or_add(id, &started);
+      if (started) load_cached(id, block, cached);
+    }
+  }
+  if (block == nullptr) {
+    if (cache_.read(cache::segment_block_key(id.segment, id.block), offset, into,
+                    cache::Verify::kByCaller)) {
       counters_.disk_bytes += into.size();
       return {};
     }
@@ -75,14 +98,14 @@ Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes
   return copy_out(*block, id, offset, into);
 }
 
-Status BlockSource::copy_out(const Block& block, const BlockId& id, uint32_t offset,
-                             MutableBytes into) {
-  if (block.bytes.size() < offset + into.size()) {
+Status BlockSource::copy_out(Block& block, const BlockId& id, uint32_t offset, MutableBytes into) {
+  if (block.size < offset + into.size()) {
     return error(EIO, "segment {} ends at {}, bytes up to {} are needed", id.segment.to_string(),
-                 id.block * kBlockBytes + block.bytes.size(),
+                 id.block * kBlockBytes + block.size,
                  id.block * kBlockBytes + offset + into.size());
   }
-  std::memcpy(into.data(), block.bytes.data() + offset, into.size());
+  not_ahead(block);
+  std::memcpy(into.data(), block.buffer->first(block.size).data() + offset, into.size());
   return {};
 }
 
@@ -148,69 +171,116 @@ BlockSource::BlockPtr BlockSource::find_or_add(const BlockId& id, bool* started)
   return block;
 }
 
-void BlockSource::prefetch(const BlockId& id) {
-  if (ahead_bytes_.load() + kBlockBytes > limits_.in_flight_bytes_max) return;
-  if (cache_.contains(cache::segment_block_key(id.segment, id.block), 0, kBlockBytes)) return;
+bool BlockSource::prefetch(const BlockId& id, bool near) {
+  if (find(id) != nullptr) return true;
+  if (ahead_bytes_.load() + kBlockBytes > limits_.ahead_bytes_max) return false;
+  const uint32_t cached = cache_.whole(cache::segment_block_key(id.segment, id.block));
+  if (cached != 0 && !near) return false;
   bool started = false;
   const BlockPtr block = find_or_add(id, &started);
-  if (!started) return;
+  if (!started) return true;
   block->ahead = true;
   ahead_bytes_ += kBlockBytes;
-  fetch(id, block, object::Priority::kPrefetch);
+  if (cached != 0) {
+    load_cached(id, block, cached);
+  } else {
+    fetch(id, block, object::Priority::kPrefetch);
+  }
+  return true;
+}
+
+void BlockSource::not_ahead(Block& block) {
+  if (block.ahead.exchange(false)) ahead_bytes_ -= kBlockBytes;
+}
+
+void BlockSource::load_cached(const BlockId& id, const BlockPtr& block, uint32_t bytes) {
+  begin_flight();
+  executor_.post([this, id, block, bytes] {
+    block->buffer.emplace(buffers_.take());
+    if (cache_.read(cache::segment_block_key(id.segment, id.block), 0, block->buffer->first(bytes),
+                    cache::Verify::kByCaller)) {
+      counters_.disk_bytes += bytes;
+      arrived(id, block, bytes);
+    } else {
+      fetch(id, block, object::Priority::kForeground);  // somebody may be waiting by now
+    }
+    end_flight();
+  });
 }
 
 void BlockSource::fetch(const BlockId& id, const BlockPtr& block, object::Priority priority) {
   begin_flight();
-  block->bytes.resize(kBlockBytes);
+  block->buffer.emplace(buffers_.take());
   object::GetOptions options;
   options.call = {limits_.deadline, priority};
   ++counters_.store_gets;
-  store_.get(format::segment_object_key(volume_, id.segment), id.block * kBlockBytes, block->bytes,
-             options, [this, id, block](Result<object::GetResult> got) {
-               fetched(id, block, std::move(got));
-             });
+  store_.get(
+      format::segment_object_key(volume_, id.segment), id.block * kBlockBytes,
+      block->buffer->first(kBlockBytes), options,
+      [this, id, block](Result<object::GetResult> got) { fetched(id, block, std::move(got)); });
 }
 
 void BlockSource::fetched(const BlockId& id, const BlockPtr& block, Result<object::GetResult> got) {
-  const bool ok = got.ok();
-  if (ok) {
-    counters_.store_bytes += got->bytes;
-    block->bytes.resize(got->bytes);
-  } else {
-    ByteBuffer().swap(block->bytes);
+  if (!got.ok()) {
+    failed(id, block, std::move(got).error());
+    return end_flight();
   }
-  if (block->ahead) ahead_bytes_ -= kBlockBytes;
-  Shard& shard = shard_of(id);
-  {
-    MutexLock lock(shard.mutex);
-    if (!ok) {
-      shard.blocks.erase(id);  // the next reader tries again
-    } else {
-      shard.order.push_back(id);
-      shard.bytes += block->bytes.size();
-      while (shard.bytes > limits_.memory_bytes / shards_.size() && shard.order.size() > 1) {
-        const auto oldest = shard.blocks.find(shard.order.front());
-        if (oldest != shard.blocks.end()) {
-          shard.bytes -= oldest->second->bytes.size();
-          shard.blocks.erase(oldest);
-        }
-        shard.order.pop_front();
-      }
-    }
-  }
+  counters_.store_bytes += got->bytes;
+  arrived(id, block, got->bytes);
+  // The cache write is disk I/O and does not belong on the store's thread.
+  executor_.post([this, id, block] {
+    cache_.write(cache::segment_block_key(id.segment, id.block), 0,
+                 block->buffer->first(block->size), static_cast<uint32_t>(block->size));
+    end_flight();
+  });
+}
+
+void BlockSource::arrived(const BlockId& id, const BlockPtr& block, uint64_t bytes) {
+  block->size = bytes;
+  keep(id);
   {
     MutexLock lock(block->mutex);
     block->done = true;
-    if (!ok) block->failed = std::move(got).error();
   }
   block->changed.notify_all();
-  if (!ok) return end_flight();
-  // The cache write is disk I/O and does not belong on the store's thread.
-  executor_.post([this, id, block] {
-    cache_.write(cache::segment_block_key(id.segment, id.block), 0, block->bytes,
-                 static_cast<uint32_t>(block->bytes.size()));
-    end_flight();
-  });
+}
+
+void BlockSource::failed(const BlockId& id, const BlockPtr& block, Error error) {
+  {
+    Shard& shard = shard_of(id);
+    MutexLock lock(shard.mutex);
+    shard.blocks.erase(id);  // the next reader tries again
+  }
+  not_ahead(*block);
+  {
+    MutexLock lock(block->mutex);
+    block->done = true;
+    block->failed = std::move(error);
+  }
+  block->changed.notify_all();
+}
+
+// Counts a block that is here now, and lets the oldest go.
+void BlockSource::keep(const BlockId& id) {
+  std::vector<BlockId> oldest;
+  {
+    MutexLock lock(order_mutex_);
+    order_.push_back(id);
+    while (order_.size() > std::max<uint64_t>(1, limits_.memory_bytes / kBlockBytes)) {
+      oldest.push_back(order_.front());
+      order_.pop_front();
+    }
+  }
+  for (const BlockId& old : oldest) {
+    BlockPtr block;  // freed without the lock
+    Shard& shard = shard_of(old);
+    MutexLock lock(shard.mutex);
+    const auto it = shard.blocks.find(old);
+    if (it == shard.blocks.end()) continue;
+    block = std::move(it->second);
+    shard.blocks.erase(it);
+    not_ahead(*block);
+  }
 }
 
 void BlockSource::drop(const SegmentId& segment, uint64_t offset, uint64_t length) {
@@ -221,10 +291,11 @@ void BlockSource::drop(const SegmentId& segment, uint64_t offset, uint64_t lengt
     MutexLock lock(shard.mutex);
     const auto it = shard.blocks.find(id);
     if (it == shard.blocks.end()) continue;
-    const auto place = std::find(shard.order.begin(), shard.order.end(), id);
-    if (place == shard.order.end()) continue;  // still on its way
-    shard.order.erase(place);
-    shard.bytes -= it->second->bytes.size();
+    {
+      MutexLock state(it->second->mutex);
+      if (!it->second->done) continue;  // on its way: fresh enough
+    }
+    not_ahead(*it->second);
     shard.blocks.erase(it);
   }
 }

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <atomic>
-#include <list>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "cache/block_cache.h"
+#include "cache/buffer_pool.h"
 #include "object/object_store.h"
 #include "sys/clock.h"
 #include "sys/executor.h"
@@ -34,7 +35,8 @@ class BlockSource {
  public:
   struct Limits {
     uint64_t memory_bytes = 64 << 20;
-    uint64_t in_flight_bytes_max = 64 << 20;  // of read-ahead; demand is never refused
+    // Of read-ahead that nobody has read yet; demand is never refused.
+    uint64_t ahead_bytes_max = 48 << 20;
     std::chrono::milliseconds deadline{30'000};
   };
   enum class Want { kExact, kWholeBlock };
@@ -46,8 +48,9 @@ class BlockSource {
   // Fills `into` from byte `offset` of the segment's object, which must hold them: a shorter object
   // is EIO, none ENOENT.
   Status read(const SegmentId& segment, uint64_t offset, MutableBytes into, Want want);
-  // Starts fetching a block unless it is here or on its way, or too much is in flight.
-  void prefetch(const BlockId& id);
+  // Starts fetching a block unless it is here or on its way, or too much is. What the disk cache
+  // has is read into memory when it is `near`: its disk needs no long notice. False: not now.
+  bool prefetch(const BlockId& id, bool near);
   // Drops every copy of the blocks that hold the range: they were corrupt, or the segment is gone.
   void drop(const SegmentId& segment, uint64_t offset, uint64_t length);
 
@@ -64,8 +67,6 @@ class BlockSource {
   struct Shard {
     Mutex mutex;
     std::unordered_map<BlockId, BlockPtr, BlockHash> blocks GUARDED_BY(mutex);
-    std::list<BlockId> order GUARDED_BY(mutex);  // oldest first; of fetched blocks
-    uint64_t bytes GUARDED_BY(mutex) = 0;
     std::array<BlockId, 64> recent GUARDED_BY(mutex);  // blocks of the last exact reads
     size_t recent_next GUARDED_BY(mutex) = 0;
   };
@@ -81,18 +82,28 @@ class BlockSource {
   BlockPtr find_or_add(const BlockId& id, bool* started);
   void fetch(const BlockId& id, const BlockPtr& block, object::Priority priority);
   void fetched(const BlockId& id, const BlockPtr& block, Result<object::GetResult> got);
+  void load_cached(const BlockId& id, const BlockPtr& block, uint32_t bytes);
+  void arrived(const BlockId& id, const BlockPtr& block, uint64_t bytes);
+  void failed(const BlockId& id, const BlockPtr& block, Error error);
+  void keep(const BlockId& id);
+  void not_ahead(Block& block);
   void begin_flight();
   void end_flight();
-  static Status copy_out(const Block& block, const BlockId& id, uint32_t offset, MutableBytes into);
+  Status copy_out(Block& block, const BlockId& id, uint32_t offset, MutableBytes into);
 
   object::ObjectStore& store_;
   cache::BlockCache& cache_;
   Executor& executor_;
   const Uuid volume_;
   const Limits limits_;
+  cache::BufferPool buffers_;
   BlockCounters counters_;
   std::array<Shard, 16> shards_;
   std::atomic<uint64_t> ahead_bytes_{0};
+  // Blocks in memory, oldest first; one lock for all shards, but taken only once per fetched block.
+  // May name blocks that were dropped.
+  Mutex order_mutex_;
+  std::deque<BlockId> order_ GUARDED_BY(order_mutex_);
   Mutex flights_mutex_;
   CondVar flights_changed_;
   uint64_t flights_ GUARDED_BY(flights_mutex_) = 0;

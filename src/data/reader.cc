@@ -15,8 +15,33 @@ namespace {
 
 using format::Target;
 
+constexpr uint64_t kNearBytes = 8 << 20;         // how far ahead the cache disk is read into memory
 constexpr int kFetchTries = 3;                   // of a range whose CRC does not match
 constexpr uint64_t kFrameTableBytes = 16 << 20;  // memory for footers
+
+// What one look ahead found worth having: few blocks, in the order in which the file needs them.
+class Ahead {
+ public:
+  static constexpr size_t kBlocksMax = 12;  // 48 MiB
+
+  // False: there are too many different blocks.
+  bool add(const BlockId& id, uint64_t file_offset) {
+    for (const Item& item : items_) {
+      if (item.id == id) return true;
+    }
+    if (items_.size() == kBlocksMax) return false;
+    items_.push_back({id, file_offset});
+    return true;
+  }
+  struct Item {
+    BlockId id;
+    uint64_t file_offset = 0;  // where it is first needed
+  };
+  const std::vector<Item>& items() const { return items_; }
+
+ private:
+  std::vector<Item> items_;
+};
 
 class ReaderImpl final : public Reader {
  public:
@@ -24,13 +49,14 @@ class ReaderImpl final : public Reader {
       : staging_(staging),
         options_(options),
         blocks_(seams.store, seams.cache, seams.executor, seams.volume,
-                {options.memory_bytes, options.in_flight_bytes_max, options.deadline}),
+                {options.memory_bytes, options.ahead_bytes_max, options.deadline}),
         tables_(seams.store, blocks_, seams.volume, kFrameTableBytes, options.deadline) {}
 
   std::shared_ptr<ReadPattern> make_pattern() override { return std::make_shared<ReadPattern>(); }
 
-  Status read(const Target& target, uint64_t first, MutableBytes into, ReadPattern* pattern,
-              std::span<const format::Extent> ahead) override;
+  ReadMode begin(ReadPattern& pattern, uint64_t offset, uint64_t length,
+                 std::span<const format::Extent> extents) override;
+  Status read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) override;
   ReadStats stats() const override;
   void forget(const SegmentId& id) override {
     blocks_.drop(id, 0, kSegmentBytesMax + kBlockBytes);
@@ -47,8 +73,8 @@ class ReaderImpl final : public Reader {
                      BlockSource::Want want);
   Result<std::vector<uint32_t>> crcs_of(const Target& target, uint64_t first_frame,
                                         uint64_t frames);
-  void read_ahead(const Target& target, uint64_t from, uint64_t window,
-                  std::span<const format::Extent> ahead);
+  ReadMode start(const Ahead& ahead, ReadPattern& pattern, uint64_t offset, uint64_t looked_to,
+                 bool scattered);
   void corrupt(const Target& target, uint64_t offset, uint64_t length);
 
   Staging* const staging_;
@@ -70,45 +96,54 @@ Status check_target(const Target& target, uint64_t first, size_t length) {
   return {};
 }
 
-Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into,
-                        ReadPattern* pattern, std::span<const format::Extent> ahead) {
-  TRY(check_target(target, first, into.size()));
-  BlockSource::Want want = BlockSource::Want::kExact;
-  if (pattern != nullptr) {
-    ObjectPosition next;
-    const bool ends = first + into.size() == target.length && !ahead.empty();
-    if (ends) next = {ahead[0].target.segment, ahead[0].target.offset + ahead[0].first};
-    const uint64_t window = pattern->note({target.segment, target.offset + first}, into.size(),
-                                          ends ? &next : nullptr, options_.read_ahead_bytes_max);
-    if (window > 0) {
-      want = BlockSource::Want::kWholeBlock;
-      read_ahead(target, first + into.size(), window, ahead);
+ReadMode ReaderImpl::begin(ReadPattern& pattern, uint64_t offset, uint64_t length,
+                           std::span<const format::Extent> extents) {
+  const uint64_t window = pattern.note(offset, length, options_.read_ahead_bytes_max);
+  if (window == 0) return ReadMode::kRandom;
+  const uint64_t from = std::max(offset, pattern.ahead_to()), to = offset + length + window;
+  Ahead ahead;
+  uint64_t looked_to = from;
+  for (const format::Extent& extent : extents) {
+    if (extent.end() <= from) continue;
+    if (extent.offset >= to) break;
+    const uint64_t begin = std::max(from, extent.offset), end = std::min(to, extent.end());
+    looked_to = end;
+    if (extent.target.kind != Target::Kind::kSegment) continue;
+    if (staging_ != nullptr && staging_->holds(extent.target.segment)) continue;
+    const uint64_t place = extent.target.offset + extent.first;  // in the segment, of extent.offset
+    const uint64_t first = place + (begin - extent.offset), last = place + (end - extent.offset);
+    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last; ++block) {
+      const uint64_t needed =
+          block * kBlockBytes <= first ? begin : begin + (block * kBlockBytes - first);
+      if (!ahead.add({extent.target.segment, block}, needed)) {
+        // Large extents are gone on with at the next read; a file that was written in small pieces
+        // all over the bucket gains nothing from whole blocks.
+        const bool scattered = needed - from < Ahead::kBlocksMax * kBlockBytes / 4;
+        return start(ahead, pattern, offset, needed, scattered);
+      }
     }
   }
-  if (target.length <= kFrameBytesMax) return read_one_frame(target, first, into, want);
-  return read_frames(target, first, into, want);
+  return start(ahead, pattern, offset, looked_to, false);
 }
 
-void ReaderImpl::read_ahead(const Target& target, uint64_t from, uint64_t window,
-                            std::span<const format::Extent> ahead) {
-  auto start = [this](const Target& slice, uint64_t first, uint64_t length) {
-    if (length == 0 || slice.kind != Target::Kind::kSegment) return;
-    if (staging_ != nullptr && staging_->holds(slice.segment)) return;
-    const uint64_t begin = slice.offset + first;
-    for (uint64_t block = begin / kBlockBytes; block * kBlockBytes < begin + length; ++block) {
-      blocks_.prefetch({slice.segment, block});
-    }
-  };
-  uint64_t left = window;
-  const uint64_t here = std::min(left, target.length - from);
-  start(target, from, here);
-  left -= here;
-  for (const format::Extent& extent : ahead) {
-    if (left == 0) break;
-    const uint64_t n = std::min(left, extent.length);
-    start(extent.target, extent.first, n);
-    left -= n;
+ReadMode ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, uint64_t offset,
+                           uint64_t looked_to, bool scattered) {
+  if (scattered) return ReadMode::kRandom;
+  for (const Ahead::Item& item : ahead.items()) {
+    if (blocks_.prefetch(item.id, item.file_offset < offset + kNearBytes)) continue;
+    looked_to = item.file_offset;
+    break;
   }
+  pattern.set_ahead_to(looked_to);
+  return ReadMode::kStream;
+}
+
+Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) {
+  TRY(check_target(target, first, into.size()));
+  const BlockSource::Want want =
+      mode == ReadMode::kStream ? BlockSource::Want::kWholeBlock : BlockSource::Want::kExact;
+  if (target.length <= kFrameBytesMax) return read_one_frame(target, first, into, want);
+  return read_frames(target, first, into, want);
 }
 
 Status ReaderImpl::fetch(const Target& target, uint64_t offset, MutableBytes into,
