@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "client/durability_classes.h"
 #include "data/reader.h"
 #include "data/staging.h"
 #include "meta/metadata.h"
@@ -170,6 +171,8 @@ class Client {
       HandleId handle,
       uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
   virtual Status fsync(HandleId handle, bool data_only) = 0;
+  // What fsync of a file in this directory waits for.
+  virtual DurabilityClasses::Found durability_of(Ino directory) = 0;
   // A listing begins.
   virtual Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) = 0;
   virtual Status fsync_dir(Ino ino) = 0;

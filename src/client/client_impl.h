@@ -68,6 +68,9 @@ class ClientImpl final : public Client {
                         bool kill_privileges) override;
   Status flush(HandleId handle, uint64_t lock_owner) override;
   Status fsync(HandleId handle, bool data_only) override;
+  DurabilityClasses::Found durability_of(Ino directory) override {
+    return durability_.find(directory);
+  }
   Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) override;
   Status fsync_dir(Ino ino) override;
   Status release(HandleId handle) override;

@@ -31,8 +31,7 @@ Result<Json> serve_fsck(OpenVolume& volume, const Json& arguments, const Progres
   TRY_ASSIGN(meta::FsckReport report, meta::fsck(volume.engine(), options));
   if (arguments.value("bucket", true) && volume.store() != nullptr) {
     TRY_ASSIGN(std::vector<meta::FsckProblem> found,
-               data::fsck_bucket(volume.engine(), *volume.store(), volume.volume().uuid,
-                                 volume.staging()));
+               data::fsck_bucket(volume.engine(), *volume.store(), volume.volume().uuid));
     report.problems_total += found.size();
     for (meta::FsckProblem& problem : found) report.problems.push_back(std::move(problem));
   }

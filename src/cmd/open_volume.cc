@@ -1,7 +1,10 @@
 #include "cmd/open_volume.h"
 
+#include <unordered_map>
+
 #include "base/log.h"
 #include "cmd/bucket.h"
+#include "engine/for_each.h"
 #include "format/keys.h"
 
 namespace shoal::cmd {
@@ -76,46 +79,45 @@ Status OpenVolume::own(const OpenSettings& settings) {
   return {};
 }
 
-// A store of this host whose folder is gone took acknowledged bytes with it, unless it had nothing
-// staged.
+// The stores of this host whose folders are gone.
+Result<std::vector<format::StoreRecord>> OpenVolume::missing_stores() {
+  std::vector<format::StoreRecord> missing;
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(format::StoreRecord record, format::decode_store(item.value));
+    if (record.host != host_name()) return engine::Visit::kContinue;
+    TRY_ASSIGN(const bool there, exists(runtime_.fs, record.path));
+    if (!there) missing.push_back(std::move(record));
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(*engine_, nullptr, format::store_prefix(), visit));
+  return missing;
+}
+
+// A store that is gone took acknowledged bytes with it, unless it had nothing staged.
 Status OpenVolume::check_staging_of_this_host(bool accept_lost) {
-  const std::string prefix = format::store_key(Uuid{}).substr(0, 1);
-  std::string begin = prefix;
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page,
-               engine_->scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::StoreRecord record, format::decode_store(item.value));
-      if (record.host != host_name()) continue;
-      TRY_ASSIGN(const bool there, exists(runtime_.fs, record.path));
-      if (there) continue;
-      uint64_t staged = 0;
-      std::string from = format::segment_key(SegmentId{}).substr(0, 1);
-      const std::string to = engine::prefix_end(from);
-      for (bool more = true; more;) {
-        TRY_ASSIGN(const engine::Page segments, engine_->scan(nullptr, from, to, kPageEntriesMax));
-        for (const engine::Item& segment : segments.items) {
-          TRY_ASSIGN(const format::Segment state, format::decode_segment(segment.value));
-          if (state.store == record.number && state.state == format::Segment::State::kStaging)
-            ++staged;
-        }
-        more = segments.more;
-        if (more) from = segments.items.back().key + '\0';
-      }
-      if (staged == 0) continue;
-      if (!accept_lost) {
-        return error(ENOENT,
-                     "staging folder {} of host {} is gone, with {} segments not yet in the "
-                     "bucket; bring it back, or "
-                     "mount with --accept-lost-staging (reading what it held will fail with EIO)",
-                     record.path, record.host, staged);
-      }
-      log(LogLevel::kError, "staging folder {} of host {} is gone: {} segments lost", record.path,
-          record.host, staged);
+  TRY_ASSIGN(const std::vector<format::StoreRecord> missing, missing_stores());
+  if (missing.empty()) return {};
+  std::unordered_map<uint32_t, uint64_t> staged;  // segments by store
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const format::Segment segment, format::decode_segment(item.value));
+    if (segment.state == format::Segment::State::kStaging) ++staged[segment.store];
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(*engine_, nullptr, format::segment_prefix(), visit));
+  for (const format::StoreRecord& store : missing) {
+    const uint64_t lost = staged[store.number];
+    if (lost == 0) continue;
+    if (!accept_lost) {
+      return error(ENOENT,
+                   "staging folder {} of host {} is gone, with {} segments not yet in the bucket; "
+                   "bring it back, or mount with --accept-lost-staging (reading what it held will "
+                   "fail with EIO)",
+                   store.path, store.host, lost);
     }
-    if (!page.more) return {};
-    begin = page.items.back().key + '\0';
+    log(LogLevel::kError, "staging folder {} of host {} is gone: {} segments lost", store.path,
+        store.host, lost);
   }
+  return {};
 }
 
 // Segments that the metadata lists as staged here and no journal holds. Those without a living byte

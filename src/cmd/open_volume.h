@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cache/block_cache.h"
 #include "client/client.h"
@@ -59,6 +60,7 @@ class OpenVolume {
   OpenVolume(Runtime& runtime, MetaUrl url) : runtime_(runtime), url_(std::move(url)) {}
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
+  Result<std::vector<format::StoreRecord>> missing_stores();
   Status check_staging_of_this_host(bool accept_lost);
   Status settle_lost_segments(bool accept_lost);
 

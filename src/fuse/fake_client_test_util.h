@@ -316,6 +316,7 @@ class FakeClient final : public client::Client {
     TRY(enter({}));
     return of_handle(handle).ok() ? Status() : Status(Error(EBADF));
   }
+  client::DurabilityClasses::Found durability_of(Ino) override { return {}; }
   Result<client::OpenedDirectory> open_directory(const client::Caller&, Ino ino) override {
     MutexLock lock(mutex_);
     TRY(enter({}));

@@ -272,7 +272,7 @@ std::vector<std::string> World::fsck() {
   const Result<meta::FsckReport> names = meta::fsck(*engine_, {});
   if (!names.ok()) return {"fsck: " + names.error().to_string()};
   for (const meta::FsckProblem& problem : names->problems) found.push_back(problem.what);
-  const auto bucket = data::fsck_bucket(*engine_, *store_, volume_.uuid, staging_.get());
+  const auto bucket = data::fsck_bucket(*engine_, *store_, volume_.uuid);
   if (!bucket.ok()) return {"fsck of the bucket: " + bucket.error().to_string()};
   for (const meta::FsckProblem& problem : *bucket) found.push_back(problem.what);
   return found;
