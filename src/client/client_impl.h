@@ -113,6 +113,9 @@ class ClientImpl final : public Client {
   // --- namespace (client_namespace.cc) ---
   Status check_times(const Caller& who, Ino ino, const meta::SetAttr& change);
   Status check_truncate(const Caller& who, Ino ino, std::optional<HandleId> handle);
+  Result<meta::Metadata::Renamed> rename_safely(const Caller& who, Ino parent,
+                                                std::string_view name, Ino new_parent,
+                                                std::string_view new_name, meta::RenameMode mode);
   void lost_a_name(const Attr& attr);
   void moved(const Attr& attr);
   void xattr_changed(Ino ino, std::string_view name);

@@ -36,6 +36,7 @@ class FakeMetadata final : public meta::Metadata {
   int fail_syncs = 0;
   std::function<void(const std::string&)> trace = [](const std::string&) {};
   std::function<void()> before_commit = [] {};
+  std::function<void()> before_rename = [] {};
   uint64_t commit_calls = 0;
   uint64_t conflicts = 0;
 
@@ -158,6 +159,7 @@ class FakeMetadata final : public meta::Metadata {
   }
   Result<Renamed> rename(const meta::Request&, Ino parent, std::string_view name, Ino new_parent,
                          std::string_view new_name, meta::RenameMode mode) override {
+    before_rename();
     MutexLock lock(mutex_);
     const auto from = now_.names.find({parent, std::string(name)});
     if (from == now_.names.end()) return Error(ENOENT);
