@@ -4,16 +4,10 @@
 #include "format/segment.h"
 
 namespace shoal::data {
+
 namespace {
-
-// In a large writer's segment the slice has no record header before it. (The journal's record of
-// such a slice has no frames of its own: frame_bytes is 0 there.)
-uint64_t slice_offset(const format::FooterRecord& record) {
-  const bool external = (record.header.flags & format::kRecordExternal) != 0;
-  return record.position + (external ? 0 : format::kRecordHeaderBytes);
+constexpr int kTries = 3;
 }
-
-}  // namespace
 
 struct FrameTables::Slot {
   Mutex mutex;  // held while loading: the others of this segment wait here
@@ -84,34 +78,47 @@ Result<std::shared_ptr<const FrameTable>> FrameTables::load(const SegmentId& id)
   if (info.size < format::kFooterTailBytes) {
     return error(EIO, "segment {} has {} bytes: too short for a footer", id.to_string(), info.size);
   }
-  ByteBuffer tail(format::kFooterTailBytes);
-  TRY(blocks_.read(id, info.size - tail.size(), tail, BlockSource::Want::kExact));
-  Result<format::FooterPlace> place = format::find_footer(tail, info.size);
-  if (!place.ok()) {
-    blocks_.drop(id, info.size - tail.size(), tail.size());
-    return error(EIO, "segment {}: {}", id.to_string(), place.error().text());
-  }
-  ByteBuffer bytes(place->length);
-  TRY(blocks_.read(id, place->offset, bytes, BlockSource::Want::kExact));
-  Result<format::Footer> footer = format::decode_footer(bytes, id);
-  if (!footer.ok()) {
-    blocks_.drop(id, place->offset, place->length);
+  // The disk cache gives what it has unchecked, and a power cut may have torn that: what makes no
+  // footer is dropped and asked for again.
+  Result<format::Footer> footer = read_footer(id, info.size);
+  for (int attempt = 1; attempt < kTries && footer.code() == EBADMSG; ++attempt)
+    footer = read_footer(id, info.size);
+  if (footer.code() == EBADMSG)
     return error(EIO, "segment {}: {}", id.to_string(), footer.error().text());
-  }
+  if (!footer.ok()) return footer.error();
   auto table = std::make_shared<FrameTable>();
   table->crcs = std::move(footer->frame_crcs);
   for (const format::FooterRecord& record : footer->records) {
     if (record.header.kind != format::RecordKind::kData || record.header.frame_bytes == 0) continue;
+    // Its bytes and their CRCs are in another segment.
+    if ((record.header.flags & format::kRecordExternal) != 0) continue;
     const uint64_t frames =
         (record.header.length + record.header.frame_bytes - 1) / record.header.frame_bytes;
     if (frames <= 1) continue;
     if (record.first_frame + frames > table->crcs.size()) {
       return error(EIO, "segment {}: the footer's frame table is too short", id.to_string());
     }
-    table->slices.emplace(slice_offset(record),
+    table->slices.emplace(record.position + format::kRecordHeaderBytes,
                           std::pair(record.first_frame, static_cast<uint32_t>(frames)));
   }
   return std::shared_ptr<const FrameTable>(std::move(table));
+}
+
+// EBADMSG: what was read is none; no copy of it is left here.
+Result<format::Footer> FrameTables::read_footer(const SegmentId& id, uint64_t object_bytes) {
+  ByteBuffer tail(format::kFooterTailBytes);
+  const uint64_t tail_at = object_bytes - tail.size();
+  TRY(blocks_.read(id, tail_at, tail, BlockSource::Want::kExact));
+  const Result<format::FooterPlace> place = format::find_footer(tail, object_bytes);
+  if (!place.ok()) {
+    blocks_.drop(id, tail_at, tail.size());
+    return place.error();
+  }
+  ByteBuffer bytes(place->length);
+  TRY(blocks_.read(id, place->offset, bytes, BlockSource::Want::kExact));
+  Result<format::Footer> footer = format::decode_footer(bytes, id);
+  if (!footer.ok()) blocks_.drop(id, place->offset, object_bytes - place->offset);
+  return footer;
 }
 
 }  // namespace shoal::data

@@ -82,6 +82,8 @@ struct Machine {
 };
 
 StagingOptions small_segments();
+// Who wrote 64 KiB one byte behind the other is a large writer.
+StagingOptions large_writers();
 
 DataOperation data_operation(Ino ino, uint64_t offset, uint64_t length, Ino parent = 1);
 // Appends `bytes` at `offset` of `ino`.
@@ -92,5 +94,8 @@ std::string pattern(uint64_t seed, size_t bytes);
 // the test when their CRC is wrong.
 std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
                      const format::Target& target);
+// The same of the part of the slice that is the record's.
+std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
+                     const meta::DataRecord& record);
 
 }  // namespace shoal::data

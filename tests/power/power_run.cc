@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kFileBytesMax = 40'000;
+constexpr uint64_t kFileBytesMax = 300'000;
 constexpr int kFolders = 3;  // the root and two below it
 const meta::Caller kRoot{.kernel_checked = true};
 
@@ -15,7 +15,7 @@ model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wr
   model::WorldOptions options;
   options.engine = model::EngineKind::kRocksdb;
   options.bucket = model::BucketKind::kFolder;
-  options.segment_bytes = seed % 3 == 0 ? 16 << 10 : 64 << 10;
+  options.segment_bytes = seed % 3 == 0 ? 16 << 10 : seed % 3 == 1 ? 64 << 10 : 256 << 10;
   options.write_buffer_bytes =
       seed % 2 == 0 ? 0 : 1 << 20;  // 0: the least, so that tables are written
   options.wrap_disk = std::move(wrap);
@@ -81,7 +81,9 @@ void PowerRun::life() {
 }
 
 void PowerRun::end(bool power) {
-  tally_.segments_stored += world_.client().status().staging.stored_segments;
+  const data::StagingStatus staging = world_.client().status().staging;
+  tally_.segments_stored += staging.stored_segments;
+  tally_.large_segments += staging.large_segments;
   if (power) {
     ++tally_.cuts;
     const sim::CutReport report = world_.cut_power(random_.u64());
