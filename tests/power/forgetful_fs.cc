@@ -19,10 +19,10 @@ class ForgetfulFile final : public File {
     return below_->read_at(offset, into);
   }
   Status write_at(uint64_t offset, ByteView bytes) override {
-    if (offset == 0 && is_large_segment(bytes)) kind_ = "large segment";
-    return below_->write_at(offset, bytes);
+    return write_spans_at(offset, {&bytes, 1});
   }
   Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) override {
+    if (offset == 0 && !spans.empty() && is_large_segment(spans[0])) kind_ = "large segment";
     return below_->write_spans_at(offset, spans);
   }
   Status sync_data() override { return forget_(kind_) ? Status() : below_->sync_data(); }

@@ -26,7 +26,7 @@ void PowerRun::step() {
   if (dice < 19) return unlink();
   if (dice < 30) return rename();
   if (dice < 33) return link();
-  if (dice < 53) return write();
+  if (dice < 55) return write();
   if (dice < 58) return stream();
   if (dice < 66) return reshape();
   if (dice < 69) return copy();
@@ -173,6 +173,7 @@ void PowerRun::stream() {
     if (!done(world_.client().flush(*handle, 1), "flush")) return;
     files_[file->second].kill_floor = files_[file->second].states.size() - 1;
   }
+  if (below(2) == 0) fsync(file->second);
 }
 
 void PowerRun::reshape() {
@@ -232,11 +233,14 @@ void PowerRun::copy() {
 
 void PowerRun::fsync() {
   const auto which = random_file();
-  if (!which) return;
-  const auto handle = handle_of(which->second);
+  if (which) fsync(which->second);
+}
+
+void PowerRun::fsync(FileId id) {
+  const auto handle = handle_of(id);
   if (!handle) return;
   if (!done(world_.client().fsync(*handle, below(2) == 0), "fsync")) return;
-  File& file = files_[which->second];
+  File& file = files_[id];
   file.power_floor = file.kill_floor = file.states.size() - 1;
   file.synced_in_this_life = true;
   names_floor_ = std::max(names_floor_, file.named_at);

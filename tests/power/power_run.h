@@ -87,6 +87,7 @@ class PowerRun {
   void reshape();  // truncate, punch, zero
   void copy();
   void fsync();
+  void fsync(FileId id);
   void fsync_dir();
   void close();
   void whole();
