@@ -376,9 +376,18 @@ TEST_F(StagingLarge, a_journal_outlives_the_large_segments_that_its_records_name
   ASSERT_TRUE(machine.engine.current().segments[journal].complete);
   ASSERT_FALSE(machine.engine.current().segments[segment_of(large)].complete);
   EXPECT_TRUE(staging->holds(journal));
-  kill();
-  start();
-  expect_bytes(file, 2);  // its frames are known
+  machine.bucket.refuse(format::segment_object_key(machine.volume, segment_of(large)));
+  for (int life = 0; life < 2; ++life) {
+    kill();
+    start();
+    expect_bytes(file, 2);  // its frames are known
+    machine.executor->advance(10s);
+    sync_engine();
+    machine.executor->advance(1s);
+    EXPECT_TRUE(staging->holds(journal));
+  }
+  machine.bucket.refuse("");
+  machine.executor->advance(1min);
   machine.executor->advance(10s);
   sync_engine();
   machine.executor->advance(1s);

@@ -40,6 +40,7 @@ class TestBucket final : public object::ObjectStore {
 
   void use(Executor& executor) { executor_ = &executor; }
   void fail(int times) { failures_ = times; }  // the next puts answer EIO
+  void refuse(std::string key) { refused_ = std::move(key); }  // puts of it answer EIO; "": none
   std::map<std::string, std::string> objects() const;
   std::string object(const Uuid& volume, const SegmentId& id) const;  // "" when absent
   int rewritten() const { return rewritten_; }  // puts over a key with other bytes: must stay 0
@@ -50,6 +51,7 @@ class TestBucket final : public object::ObjectStore {
   Executor* executor_ = nullptr;
   std::map<std::string, std::string> objects_ GUARDED_BY(mutex_);
   std::atomic<int> failures_{0};
+  std::string refused_;
   std::atomic<int> rewritten_{0};
   uint64_t flying_ GUARDED_BY(mutex_) = 0;
   std::atomic<uint64_t> flying_max_{0};
