@@ -39,7 +39,7 @@ class TestBucket final : public object::ObjectStore {
   std::string describe() const override { return "test bucket"; }
 
   void use(Executor& executor) { executor_ = &executor; }
-  void fail(int times) { failures_ = times; }  // the next puts answer EIO
+  void fail(int times) { failures_ = times; }                  // the next puts answer EIO
   void refuse(std::string key) { refused_ = std::move(key); }  // puts of it answer EIO; "": none
   std::map<std::string, std::string> objects() const;
   std::string object(const Uuid& volume, const SegmentId& id) const;  // "" when absent
