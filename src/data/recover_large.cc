@@ -100,6 +100,7 @@ Status StagingImpl::recover_slice(const JournalPtr& journal, std::vector<Externa
   if (poisoned) slice.skip_to(limit);
   MutexLock lock(journal->mutex);
   if (seal.has_value()) {
+    inos.push_back(seal->ino);
     slice.crcs = std::move(seal->frame_crcs);
     slice.damaged.clear();
     journal->object_bytes = seal->object_bytes;
