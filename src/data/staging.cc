@@ -170,7 +170,7 @@ Result<uint64_t> StagingImpl::write_record(Stream& stream, RecordHeader& header,
                                            std::span<const ByteView> payload) {
   header.sequence =
       next_sequence_.fetch_add(1);  // under the stream's lock: they ascend within a journal
-  const JournalPtr& journal = stream.open;
+  const JournalPtr journal = stream.open;
   const std::string encoded = format::encode_record_header(header, journal->segment);
   std::vector<ByteView> spans;
   spans.reserve(payload.size() + 1);
