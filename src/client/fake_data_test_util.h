@@ -134,7 +134,8 @@ class FakeStaging final : public data::Staging {
     it->second.stamp = stamp;
     it->second.dropped = stamp == 0;
   }
-  Status store_inode(Ino) override {
+  Status store_inode(Ino, const std::atomic<bool>* given_up) override {
+    if (given_up != nullptr && given_up->load()) return Error(EINTR);
     ++stores;
     trace("store_inode");
     return {};
