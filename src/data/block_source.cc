@@ -14,6 +14,10 @@ constexpr uint32_t kCacheUnitBytes = 4096;  // the disk cache keeps CRCs for pie
 constexpr size_t kDirectReadBytes = 256
                                     << 10;  // from this size on the cache's disk is asked at once
 constexpr size_t kSpareBuffers = 8;
+// Beside those in memory: blocks on their way, and blocks waiting to be written to the cache's
+// disk.
+constexpr uint64_t kFetchesMax = 24;
+constexpr uint64_t kFillsMax = 16;
 
 }  // namespace
 
@@ -84,7 +88,8 @@ Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes
       counters_.disk_bytes += into.size();
       return {};
     }
-    if (want == Want::kExact && !seen_lately(id)) return read_exact(id, offset, into);
+    const bool worth_it = want == Want::kWholeBlock || seen_lately(id);
+    if (!worth_it || fetches_.load() >= kFetchesMax) return read_exact(id, offset, into);
     bool started = false;
     block = find_or_add(id, &started);
     if (started) fetch(id, block, object::Priority::kForeground);
@@ -174,6 +179,7 @@ BlockSource::BlockPtr BlockSource::find_or_add(const BlockId& id, bool* started)
 bool BlockSource::prefetch(const BlockId& id, bool near) {
   if (find(id) != nullptr) return true;
   if (ahead_bytes_.load() + kBlockBytes > limits_.ahead_bytes_max) return false;
+  if (fetches_.load() >= kFetchesMax) return false;
   const uint32_t cached = cache_.whole(cache::segment_block_key(id.segment, id.block));
   if (cached != 0 && !near) return false;
   bool started = false;
@@ -210,6 +216,7 @@ void BlockSource::load_cached(const BlockId& id, const BlockPtr& block, uint32_t
 
 void BlockSource::fetch(const BlockId& id, const BlockPtr& block, object::Priority priority) {
   begin_flight();
+  ++fetches_;
   block->buffer.emplace(buffers_.take());
   object::GetOptions options;
   options.call = {limits_.deadline, priority};
@@ -221,16 +228,22 @@ void BlockSource::fetch(const BlockId& id, const BlockPtr& block, object::Priori
 }
 
 void BlockSource::fetched(const BlockId& id, const BlockPtr& block, Result<object::GetResult> got) {
+  --fetches_;
   if (!got.ok()) {
     failed(id, block, std::move(got).error());
     return end_flight();
   }
   counters_.store_bytes += got->bytes;
   arrived(id, block, got->bytes);
+  if (fills_.fetch_add(1) >= kFillsMax) {  // the disk is slower than the store
+    --fills_;
+    return end_flight();
+  }
   // The cache write is disk I/O and does not belong on the store's thread.
   executor_.post([this, id, block] {
     cache_.write(cache::segment_block_key(id.segment, id.block), 0,
                  block->buffer->first(block->size), static_cast<uint32_t>(block->size));
+    --fills_;
     end_flight();
   });
 }

@@ -100,6 +100,7 @@ class BlockSource {
   BlockCounters counters_;
   std::array<Shard, 16> shards_;
   std::atomic<uint64_t> ahead_bytes_{0};
+  std::atomic<uint64_t> fetches_{0}, fills_{0};  // blocks from the store; to the cache's disk
   // Blocks in memory, oldest first; one lock for all shards, but taken only once per fetched block.
   // May name blocks that were dropped.
   Mutex order_mutex_;
