@@ -9,6 +9,7 @@
 #include "data/block_source.h"
 #include "data/frame_tables.h"
 #include "data/read_pattern.h"
+#include "data/staged_ahead.h"
 
 namespace shoal::data {
 namespace {
@@ -102,28 +103,37 @@ ReadMode ReaderImpl::begin(ReadPattern& pattern, uint64_t offset, uint64_t lengt
   if (window == 0) return ReadMode::kRandom;
   const uint64_t from = std::max(offset, pattern.ahead_to()), to = offset + length + window;
   Ahead ahead;
+  StagedAhead staged;
   uint64_t looked_to = from;
-  for (const format::Extent& extent : extents) {
+  bool full = false, scattered = false;
+  for (size_t i = 0; i < extents.size() && !full; ++i) {
+    const format::Extent& extent = extents[i];
     if (extent.end() <= from) continue;
     if (extent.offset >= to) break;
     const uint64_t begin = std::max(from, extent.offset), end = std::min(to, extent.end());
     looked_to = end;
     if (extent.target.kind != Target::Kind::kSegment) continue;
-    if (staging_ != nullptr && staging_->holds(extent.target.segment)) continue;
     const uint64_t place = extent.target.offset + extent.first;  // in the segment, of extent.offset
     const uint64_t first = place + (begin - extent.offset), last = place + (end - extent.offset);
-    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last; ++block) {
+    if (staging_ != nullptr && staging_->holds(extent.target.segment)) {
+      staged.add(extent.target.segment, first, last);
+      continue;
+    }
+    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last && !full; ++block) {
       const uint64_t needed =
           block * kBlockBytes <= first ? begin : begin + (block * kBlockBytes - first);
-      if (!ahead.add({extent.target.segment, block}, needed)) {
-        // Large extents are gone on with at the next read; a file that was written in small pieces
-        // all over the bucket gains nothing from whole blocks.
-        const bool scattered = needed - from < Ahead::kBlocksMax * kBlockBytes / 4;
-        return start(ahead, pattern, offset, needed, scattered);
-      }
+      full = !ahead.add({extent.target.segment, block}, needed);
+      if (!full) continue;
+      // Large extents are gone on with at the next read; a file that was written in small pieces
+      // all over the bucket gains nothing from whole blocks.
+      looked_to = needed;
+      scattered = needed - from < Ahead::kBlocksMax * kBlockBytes / 4;
     }
   }
-  return start(ahead, pattern, offset, looked_to, false);
+  for (const StagedAhead::Range& range : staged.merged()) {
+    staging_->will_need(range.segment, range.begin, range.end);
+  }
+  return start(ahead, pattern, offset, looked_to, scattered);
 }
 
 ReadMode ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, uint64_t offset,
