@@ -145,6 +145,7 @@ class FakeStaging final : public data::Staging {
     return {};
   }
   bool holds(const SegmentId&) const override { return true; }
+  void will_need(const SegmentId&, uint64_t, uint64_t) override {}
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override {
     MutexLock lock(mutex_);
     const auto it = slices_.find(id);

@@ -10,6 +10,7 @@
 #include "data/block_source.h"
 #include "data/frame_tables.h"
 #include "data/read_pattern.h"
+#include "data/staged_ahead.h"
 
 namespace shoal::data {
 namespace {
@@ -87,8 +88,8 @@ class ReaderImpl final : public Reader {
                      BlockSource::Want want);
   Result<std::vector<uint32_t>> crcs_of(const Target& target, uint64_t first_frame,
                                         uint64_t frames);
-  ReadMode start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
-                 uint64_t offset, uint64_t looked_to);
+  void start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
+             uint64_t offset, uint64_t looked_to);
 
   Staging* const staging_;
   const ReaderOptions options_;
@@ -115,38 +116,50 @@ ReadMode ReaderImpl::begin(ReadPattern& pattern, uint64_t offset, uint64_t lengt
   if (look.window == 0) return ReadMode::kRandom;
   const uint64_t from = look.from, to = offset + length + look.window;
   Ahead ahead;
+  StagedAhead staged;
   uint64_t looked_to = from;
-  for (const format::Extent& extent : extents) {
+  bool full = false, scattered = false;
+  for (size_t i = 0; i < extents.size() && !full; ++i) {
+    const format::Extent& extent = extents[i];
     if (extent.end() <= from) continue;
     if (extent.offset >= to) break;
     const uint64_t begin = std::max(from, extent.offset), end = std::min(to, extent.end());
     looked_to = end;
     if (extent.target.kind != Target::Kind::kSegment) continue;
-    if (staging_ != nullptr && staging_->holds(extent.target.segment)) continue;
     const uint64_t place = extent.target.offset + extent.first;  // in the segment, of extent.offset
     const uint64_t first = place + (begin - extent.offset), last = place + (end - extent.offset);
-    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last; ++block) {
+    if (staging_ != nullptr && staging_->holds(extent.target.segment)) {
+      staged.add(extent.target.segment, first, last);
+      continue;
+    }
+    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last && !full; ++block) {
       const uint64_t needed =
           block * kBlockBytes <= first ? begin : begin + (block * kBlockBytes - first);
-      if (ahead.add({extent.target.segment, block}, needed)) continue;
-      // A file that was written in small pieces all over the bucket gains nothing from whole
-      // blocks. Large extents are gone on with at the next read.
-      if (needed - from < Ahead::kBlocksMax * kBlockBytes / 4) return ReadMode::kRandom;
-      return start(ahead, pattern, look, offset, needed);
+      full = !ahead.add({extent.target.segment, block}, needed);
+      if (!full) continue;
+      // Large extents are gone on with at the next read; a file that was written in small pieces
+      // all over the bucket gains nothing from whole blocks.
+      looked_to = needed;
+      scattered = needed - from < Ahead::kBlocksMax * kBlockBytes / 4;
     }
   }
-  return start(ahead, pattern, look, offset, looked_to);
+  for (const StagedAhead::Range& range : staged.merged()) {
+    staging_->will_need(range.segment, range.begin, range.end);
+  }
+  if (scattered) return ReadMode::kRandom;
+  start(ahead, pattern, look, offset, looked_to);
+  return ReadMode::kStream;
 }
 
-ReadMode ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
-                           uint64_t offset, uint64_t looked_to) {
+// Asks for the blocks one by one, up to where it is refused; there the next read goes on.
+void ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
+                       uint64_t offset, uint64_t looked_to) {
   for (const Ahead::Item& item : ahead.items()) {
     if (blocks_.prefetch(item.id, item.file_offset < offset + kNearBytes)) continue;
     looked_to = item.file_offset;
     break;
   }
   pattern.looked_to(look, looked_to);
-  return ReadMode::kStream;
 }
 
 Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) {

@@ -175,6 +175,8 @@ class Staging {
   virtual bool holds(const SegmentId& id) const = 0;
   virtual Status read(const SegmentId& id, uint64_t offset,
                       MutableBytes into) = 0;  // ENOENT: no longer here
+  // A hint that stored bytes [begin, end) of it will be read soon.
+  virtual void will_need(const SegmentId& id, uint64_t begin, uint64_t end) = 0;
   // Frame CRCs of the slice whose first stored byte is `offset`; ENOENT as above.
   virtual Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) = 0;
 
