@@ -25,7 +25,7 @@ class Planner {
       ReadPlan::Piece& piece = add(covered.offset, covered.end());
       piece.from = ReadPlan::Piece::From::kSlice;
       piece.target = *operation.place.record.target;
-      piece.first = first;
+      piece.first = operation.place.record.first + first;
       return;
     }
     uint64_t chunk_start = operation.offset;

@@ -12,13 +12,6 @@ namespace {
 // Read at once: the footers of most segments are shorter, so that one request brings them.
 constexpr uint64_t kFooterFirstBytes = 128 << 10;
 
-// In a large writer's segment the slice has no record header before it. (The journal's record of
-// such a slice has no frames of its own: frame_bytes is 0 there.)
-uint64_t slice_offset(const format::FooterRecord& record) {
-  const bool external = (record.header.flags & format::kRecordExternal) != 0;
-  return record.position + (external ? 0 : format::kRecordHeaderBytes);
-}
-
 }  // namespace
 
 struct FrameTables::Slot {
@@ -130,13 +123,15 @@ Result<std::shared_ptr<const FrameTable>> FrameTables::table_of(const SegmentId&
   table->crcs = footer.frame_crcs;
   for (const format::FooterRecord& record : footer.records) {
     if (record.header.kind != format::RecordKind::kData || record.header.frame_bytes == 0) continue;
+    // Its bytes and their CRCs are in another segment.
+    if ((record.header.flags & format::kRecordExternal) != 0) continue;
     const uint64_t frames =
         (record.header.length + record.header.frame_bytes - 1) / record.header.frame_bytes;
     if (frames <= 1) continue;
     if (record.first_frame + frames > table->crcs.size()) {
       return error(EIO, "segment {}: the footer's frame table is too short", id.to_string());
     }
-    table->slices.emplace(slice_offset(record),
+    table->slices.emplace(record.position + format::kRecordHeaderBytes,
                           std::pair(record.first_frame, static_cast<uint32_t>(frames)));
   }
   return std::shared_ptr<const FrameTable>(std::move(table));

@@ -69,15 +69,17 @@ Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& p
   // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists
   // nothing here.
   seal_open_if([](Journal&) { return true; });
-  JournalPtr ahead;
-  {
-    MutexLock lock(mutex_);
-    ahead_wanted_ = false;
-    while (preparing_) changed_.wait(mutex_);
-    ahead = std::move(standby_);
-    standby_ = nullptr;
+  for (const JournalKind kind : {kSmall, kExternal}) {
+    JournalPtr ahead;
+    {
+      MutexLock lock(mutex_);
+      Standby& standby = standby_[kind];
+      standby.wanted = false;
+      while (standby.preparing) changed_.wait(mutex_);
+      ahead = std::exchange(standby.journal, nullptr);
+    }
+    if (ahead != nullptr) seal(ahead);
   }
-  if (ahead != nullptr) seal(ahead);
   std::vector<JournalPtr> journals;
   for (const JournalPtr& journal : all_journals()) {
     MutexLock lock(journal->mutex);

@@ -46,7 +46,8 @@ TEST_F(Power, what_was_fsynced_survives_every_cut_and_the_rest_is_a_prefix) {
             << " kills; " << tally.operations << " operations, " << tally.fsyncs << " fsyncs; "
             << tally.files_verified << " files verified, " << tally.synced_files_verified
             << " fsynced in the life before; " << tally.replayed << " records replayed, "
-            << tally.segments_stored << " segments stored" << std::endl;
+            << tally.segments_stored << " segments stored, " << tally.large_segments
+            << " of large writers begun" << std::endl;
   std::cout << "synced:";
   for (const std::string& kind : tally.syncs) std::cout << " [" << kind << "]";
   std::cout << std::endl;
@@ -58,6 +59,7 @@ TEST_F(Power, what_was_fsynced_survives_every_cut_and_the_rest_is_a_prefix) {
   EXPECT_GT(tally.synced_files_verified, seeds);
   EXPECT_GT(tally.replayed, 0u);
   EXPECT_GT(tally.segments_stored, 0u);
+  EXPECT_GT(tally.large_segments, seeds);
 }
 
 // Without any one of these the test above must fail, or it is blind or the sync not needed.
@@ -65,6 +67,7 @@ TEST_F(Power, what_was_fsynced_survives_every_cut_and_the_rest_is_a_prefix) {
 TEST_F(Power, leaving_out_a_sync_of_any_kind_is_noticed) {
   const std::vector<std::string> kinds = {"journal",
                                           "free journal",
+                                          "large segment",
                                           "directory of journals",
                                           "store identity",
                                           "store directory",
