@@ -97,8 +97,9 @@ Status BlockSource::read_within(const BlockId& id, uint32_t offset, MutableBytes
         counters_.disk_bytes += into.size();
         return {};
       }
-      const bool worth_it = want == Want::kWholeBlock || seen_lately(id);
-      if (!worth_it || fetches_.load() >= kFetchesMax) return read_exact(id, offset, into);
+      const bool all =
+          fetches_.load() < kFetchesMax && (want == Want::kWholeBlock || worth_all(id));
+      if (!all) return read_exact(id, offset, into);
       bool started = false;
       block = find_or_add(id, For::kReader, &started);
       if (started) fetch(id, block, object::Priority::kForeground);
@@ -164,14 +165,15 @@ Status BlockSource::read_exact(const BlockId& id, uint32_t offset, MutableBytes 
 }
 
 // True when one of the last exact reads fell into the same block: then the whole block is worth
-// fetching.
-bool BlockSource::seen_lately(const BlockId& id) {
+// fetching. Not a second time: it was here and did not stay until this read, so reads are spread
+// over more blocks than memory holds, and 4 MiB for every 4 KiB would go on for ever.
+bool BlockSource::worth_all(const BlockId& id) {
   Shard& shard = shard_of(id);
   MutexLock lock(shard.mutex);
-  for (const BlockId& recent : shard.recent) {
-    if (recent == id) return true;
+  for (auto& [recent, fetched] : shard.recent) {
+    if (recent == id) return !std::exchange(fetched, true);
   }
-  shard.recent[shard.recent_next++ % shard.recent.size()] = id;
+  shard.recent[shard.recent_next++ % shard.recent.size()] = {id, false};
   return false;
 }
 

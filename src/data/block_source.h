@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -83,7 +84,8 @@ class BlockSource {
   struct Shard {
     Mutex mutex;
     std::unordered_map<BlockId, BlockPtr, BlockHash> blocks GUARDED_BY(mutex);
-    std::array<BlockId, 64> recent GUARDED_BY(mutex);  // blocks of the last exact reads
+    // Blocks of the last exact reads, and whether they were fetched whole for it.
+    std::array<std::pair<BlockId, bool>, 64> recent GUARDED_BY(mutex);
     size_t recent_next GUARDED_BY(mutex) = 0;
   };
 
@@ -101,7 +103,7 @@ class BlockSource {
 
   Status read_within(const BlockId& id, uint32_t offset, MutableBytes into, Want want);
   Status read_exact(const BlockId& id, uint32_t offset, MutableBytes into);
-  bool seen_lately(const BlockId& id);
+  bool worth_all(const BlockId& id);
   BlockPtr find(const BlockId& id);
   // The block, new or already there; `started` says that this call has to run the fetch.
   BlockPtr find_or_add(const BlockId& id, For whom, bool* started);

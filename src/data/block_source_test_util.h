@@ -71,6 +71,7 @@ class BlockSourceTest : public ::testing::Test {
     gets();
   }
 
+  QuietLog quiet;
   std::unique_ptr<ReaderWorld> world = std::make_unique<ReaderWorld>();
   BlockSource::Limits limits;
   std::unique_ptr<BlockSource> source;

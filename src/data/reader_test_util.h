@@ -209,16 +209,22 @@ class SegmentBuilder {
 
 inline SegmentId segment_id(uint64_t number) { return {0x5eed, number}; }
 
+// What fails in these tests fails on purpose.
+struct QuietLog {
+  QuietLog() {
+    set_log_sink([](LogLevel, std::string_view) {});
+  }
+  ~QuietLog() { set_log_sink(nullptr); }
+};
+
 struct ReaderWorld {
   explicit ReaderWorld(uint64_t cache_bytes = 64 * kMiB) {
-    set_log_sink([](LogLevel, std::string_view) {});  // what fails here fails on purpose
     if (cache_bytes == 0) {
       cache = cache::make_null_cache();
     } else {
       cache = cache::open_disk_cache(fs, clock, "c", {cache_bytes, 0}).value();
     }
   }
-  ~ReaderWorld() { set_log_sink(nullptr); }
   ReaderWorld(const ReaderWorld&) = delete;
 
   void put(const SegmentId& id, std::string_view bytes) {
