@@ -104,7 +104,7 @@ Result<std::optional<ExternalSeal>> find_external_seal(File& file, const Segment
                     footer->records.front().header.length == slice->payload_length &&
                     footer->frame_crcs.size() * kFrame == slice->payload_length;
   if (!ours) return none;
-  return std::optional<ExternalSeal>({slice->payload_length,
+  return std::optional<ExternalSeal>({slice->ino, slice->payload_length,
                                       end + format::kRecordHeaderBytes + bytes.size(),
                                       std::move(footer->frame_crcs)});
 }

@@ -45,6 +45,7 @@ Result<std::vector<uint32_t>> wrong_frames(File& file, uint64_t position,
 format::Footer external_footer(Ino ino, ByteView slice, std::vector<uint32_t> frame_crcs);
 
 struct ExternalSeal {
+  Ino ino = 0;
   uint64_t slice_bytes = 0;
   uint64_t object_bytes = 0;
   std::vector<uint32_t> frame_crcs;

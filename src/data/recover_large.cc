@@ -10,6 +10,7 @@ namespace shoal::data {
 namespace {
 
 constexpr uint64_t kFrame = kFrameBytesLarge;
+constexpr uint64_t kEndMax = format::kExternalSliceAt + format::kExternalSliceBytesMax;
 
 // The frames of a slice being put together, in order.
 struct Slice {
@@ -49,13 +50,14 @@ Status StagingImpl::recover_large() {
 Status StagingImpl::recover_slice(const JournalPtr& journal, std::vector<ExternalRecord> records) {
   std::sort(records.begin(), records.end(),
             [](const auto& a, const auto& b) { return a.place.offset < b.place.offset; });
-  uint64_t limit = UINT64_MAX;
+  uint64_t limit = kEndMax;
+  bool poisoned = false;
   std::optional<ExternalSeal> seal;
   {
     MutexLock lock(journal->mutex);
-    if (journal->poisoned) limit = *journal->name.end;
+    poisoned = journal->poisoned;
+    if (poisoned) limit = std::min(*journal->name.end, kEndMax);
   }
-  const bool poisoned = limit != UINT64_MAX;
   if (!poisoned) {
     TRY_ASSIGN(seal, find_external_seal(*journal->file, journal->segment));
     if (seal.has_value()) limit = format::kExternalSliceAt + seal->slice_bytes;
@@ -67,11 +69,9 @@ Status StagingImpl::recover_slice(const JournalPtr& journal, std::vector<Externa
   for (const ExternalRecord& record : records) {
     const auto& crcs = record.place.frame_crcs;
     const uint64_t at = record.place.offset;
-    const bool fits =
-        at % kFrame == 0 && at >= slice.end() && at <= limit &&
-        crcs.size() * kFrame <= limit - at &&
-        crcs.size() * kFrame == whole_frames(record.header.length) &&
-        at + crcs.size() * kFrame - format::kExternalSliceAt <= format::kExternalSliceBytesMax;
+    const bool fits = at % kFrame == 0 && at >= slice.end() && at <= limit &&
+                      crcs.size() * kFrame <= limit - at &&
+                      crcs.size() * kFrame == whole_frames(record.header.length);
     {
       MutexLock lock(record.journal->mutex);
       auto& needs = record.journal->needs;
@@ -100,6 +100,7 @@ Status StagingImpl::recover_slice(const JournalPtr& journal, std::vector<Externa
   if (poisoned) slice.skip_to(limit);
   MutexLock lock(journal->mutex);
   if (seal.has_value()) {
+    inos.push_back(seal->ino);
     slice.crcs = std::move(seal->frame_crcs);
     slice.damaged.clear();
     journal->object_bytes = seal->object_bytes;

@@ -246,6 +246,7 @@ Status Replay::settle() {
 void Replay::settle_journal(Source& source, bool staging_in_b, Stamp stamp) {
   const JournalPtr& journal = source.journal;
   bool stored = false;
+  bool done = false;
   {
     MutexLock lock(journal->mutex);
     journal->uncommitted = 0;
@@ -253,8 +254,17 @@ void Replay::settle_journal(Source& source, bool staging_in_b, Stamp stamp) {
     journal->discard = source.living == 0 && source.refused == 0;
     stored = !staging_in_b && journal->records > 0 && journal->object_bytes > 0;
     if (stored) journal->state = Journal::State::kUploaded;
+    // The journal with its records was recycled, so the owner knew that it is stored and complete.
+    done = journal->header.external && !staging_in_b && journal->records == 0;
+    if (done) {
+      journal->state = Journal::State::kStored;
+      journal->complete_told = true;
+      journal->told_stamp = stamp;
+    }
   }
-  if (stored) {
+  if (done) {
+    staging_.told(journal);
+  } else if (stored) {
     staging_.post([&staging = staging_, journal] { staging.tell(journal); });
   } else {
     staging_.enqueue(journal, false);

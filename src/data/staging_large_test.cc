@@ -442,6 +442,54 @@ TEST_F(StagingLarge, a_recycled_segment_needs_no_replay_and_leaves_nothing) {
   expect_bytes(file, 2 + 1);
 }
 
+// A power cut may bring back the file of a poisoned segment, but not the journal that told its
+// frames.
+TEST_F(StagingLarge, what_is_stored_is_not_stored_again_without_its_frames) {
+  start();
+  const File file = large_file(2, 2);
+  ASSERT_TRUE(staging->sync().ok());
+  commit(file.records);
+  const Path path = file_of(file.records[1]);
+  const std::string bytes = read_file(machine.disk, path, 1 << 20).value();
+  machine.executor->advance(10s);
+  sync_engine();
+  machine.executor->advance(1s);
+  ASSERT_FALSE(staging->holds(segment_of(file.records[1])));
+  const Path folder = join(staging->folder(), "journals");
+  kill();
+  const Path back = fmt::format("{}.end-{}", path, format::kExternalSliceAt + 2 * kPiece);
+  auto again = machine.disk.open(back, OpenMode::kTruncate).value();
+  again->write_at(0, as_bytes(bytes)).value();
+  again->sync().value();
+  machine.disk.sync_dir(folder).value();
+  start();
+  machine.executor->advance(2min);
+  sync_engine();
+  machine.executor->advance(1s);
+  EXPECT_EQ(staging->status().bytes, 0u);
+  EXPECT_FALSE(exists(machine.disk, back).value());
+  expect_bytes(file, 3);  // and TearDown: nothing was rewritten
+}
+
+TEST_F(StagingLarge, without_the_records_that_tell_its_frames_a_segment_is_kept_as_it_is) {
+  start();
+  const File file = large_file(2, 2);
+  ASSERT_TRUE(staging->sync().ok());
+  commit(file.records);
+  machine.owner->sync().value();
+  const SegmentId id = segment_of(file.records[1]);
+  const Path large = file_of(file.records[1]);
+  const Path journal =
+      join(staging->folder(), fmt::format("journals/{:08}", file.records[1].journal));
+  kill();
+  machine.disk.remove(journal).value();
+  start();
+  machine.executor->advance(2min);
+  EXPECT_TRUE(machine.bucket.object(machine.volume, id).empty());
+  EXPECT_TRUE(exists(machine.disk, large).value());
+  EXPECT_NE(staging->status().upload_error.find("records"), std::string::npos);
+}
+
 TEST_F(StagingLarge, an_unlinked_file_leaves_no_segment_behind) {
   start();
   const File file = large_file(5000, 2);  // of no inode

@@ -13,6 +13,7 @@
 //   replay_makes_records_durable_before_it_offers_them recycle: waiting for the sync of `B`
 //   ................ P, a_journal_serves_reads_until_the_engine_is_synced_past_b poison: sync_dir
 //   after marking the file ............. a_lost_record_does_not_come_back_after_a_power_cut
+//   sync, replay: fdatasync of a large writer's segment . P, and others in staging_large_test.cc
 // Not noticed, since something else guards the same: the sync of the commit's stamp (that of `B`
 // comes later), one of the two syncs before a PUT alone, sync_dir after freeing and at the end of
 // recovery (a file that comes back under its old name has a new header or a torn one and held

@@ -50,9 +50,12 @@ Result<format::Footer> index_of_records(const Upload& upload, uint64_t end) {
 // … of a large writer's segment, whose frames must be what the records said, but for those known
 // not to be.
 Result<format::Footer> index_of_slice(const Upload& upload, uint64_t end) {
-  if (upload.ino == 0) return format::Footer();  // nothing is known of it
   const SegmentId& id = upload.journal->segment;
   const ByteView slice = upload.file_bytes().first(end).subspan(format::kExternalSliceAt);
+  if (upload.ino == 0) {
+    return error(EIO, "segment {} has living bytes, but the records that tell its frames are gone",
+                 id.to_string());
+  }
   std::vector<uint32_t> crcs = upload.frame_crcs;
   crcs.resize(slice.size() / kFrameBytesLarge);
   for (size_t i = 0; i < crcs.size(); ++i) {

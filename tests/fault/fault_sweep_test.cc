@@ -28,6 +28,9 @@ using meta::Caller;
 
 const Caller kRoot{.kernel_checked = true};
 
+constexpr size_t kPieceBytes = 92'000;  // written and journaled at once
+constexpr size_t kFileBytesMax = 4 * kPieceBytes;
+
 enum class Where { kStore, kEngine, kDisk };
 enum class Times { kOnce, kForEver };
 
@@ -158,9 +161,17 @@ class Scenario {
     if (!may_.contains(path)) may_[path] = {std::nullopt};
     may_[path].insert("");
     may_[path].insert(bytes);
+    for (size_t at = kPieceBytes; at < bytes.size(); at += kPieceBytes)
+      may_[path].insert(bytes.substr(0, at));
     if (!went_well(made)) return false;
-    const auto written = world_.client().write(kRoot, made->handle, 0, as_bytes(bytes), false);
-    bool good = went_well(written) && written->bytes == bytes.size();
+    bool good = true;
+    for (size_t at = 0; at < bytes.size() && good; at += kPieceBytes) {
+      const std::string piece = bytes.substr(at, kPieceBytes);
+      const auto written = world_.client().write(kRoot, made->handle, at, as_bytes(piece), false);
+      good = went_well(written) && written->bytes == piece.size();
+      if (good && at + kPieceBytes < bytes.size())
+        good = went_well(world_.client().flush(made->handle, 1));
+    }
     if (synced) {
       good &= went_well(world_.client().fsync(made->handle, false));
     } else {
@@ -178,6 +189,7 @@ class Scenario {
     const std::string large(90'000, 'L');
     put(d, "d/", "small", "small bytes", true);
     put(d, "d/", "large", large, false);
+    put(d, "d/", "stream", std::string(3 * kPieceBytes, 's'), true);  // of a large writer
     put(d, "d/", "new", "the new bytes", false);
     if (alive()) {
       const bool replaced = went_well(
@@ -199,6 +211,7 @@ class Scenario {
     if (alive()) went_well(world_.collect_garbage());
     read_back(d, "small");
     read_back(d, "large");
+    read_back(d, "stream");
   }
 
   // Into the bucket, as far as it gets on: uploads are tried again for ever, so time goes on for a
@@ -214,7 +227,7 @@ class Scenario {
     if (!went_well(attr)) return;
     const auto opened = world_.client().open(kRoot, attr->ino, {.read = true});
     if (!went_well(opened)) return;
-    std::string bytes(100'000, '?');
+    std::string bytes(kFileBytesMax, '?');
     const auto got = world_.client().read(opened->handle, 0, as_mutable_bytes(bytes));
     world_.client().release(opened->handle).ignore("only read");
     if (!went_well(got)) return;
@@ -246,7 +259,7 @@ class Scenario {
       if (attr.ok()) {
         const auto opened = world_.client().open(kRoot, attr->ino, {.read = true});
         ASSERT_TRUE(opened.ok()) << path << ": " << opened.error().to_string();
-        std::string bytes(100'000, '?');
+        std::string bytes(kFileBytesMax, '?');
         const auto got = world_.client().read(opened->handle, 0, as_mutable_bytes(bytes));
         world_.client().release(opened->handle).value();
         ASSERT_TRUE(got.ok()) << path << ": " << got.error().to_string();
