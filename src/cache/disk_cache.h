@@ -10,7 +10,8 @@
 // three files may be there, and a slot may hold a former chunk with its sums intact. Therefore the
 // CRC of a unit runs over key, unit number and bytes, and the tag beside it is 32 more bits of the
 // key: what belongs to another chunk or place does not verify. The bytes of a key never change, so
-// what verifies is right, whoever wrote it when.
+// what verifies is right, whoever wrote it when. (A reader that has CRCs of its own for what it
+// asks checks those instead: Verify::kByCaller.)
 //
 // Why the sums are a file of their own. In memory, 1,024 CRCs would be 4 KiB per slot, 100 MiB for
 // 100 GiB. In a trailer of the slot, every read of 4 KiB would be two reads of the disk, every

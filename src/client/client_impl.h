@@ -67,7 +67,8 @@ class ClientImpl final : public Client {
   Result<Written> write(const Caller& who, HandleId handle, uint64_t offset, ByteView bytes,
                         bool kill_privileges) override;
   Status flush(HandleId handle, uint64_t lock_owner) override;
-  Status fsync(HandleId handle, bool data_only) override;
+  using Client::fsync;
+  Status fsync(HandleId handle, bool data_only, const std::atomic<bool>* given_up) override;
   DurabilityClasses::Found durability_of(Ino directory) override {
     return durability_.find(directory);
   }
@@ -143,10 +144,12 @@ class ClientImpl final : public Client {
   Result<uint64_t> seek(HandleId handle, uint64_t offset, bool data);
 
   // --- sync (client_sync.cc) ---
-  Status sync_inode(InodeState& inode);
+  Status sync_inode(InodeState& inode, const std::atomic<bool>* given_up);
   Status hear_errors(OpenFile& file);
-  Status commit_in_class(InodeState& inode, format::Durability durability);
-  Status store(Ino ino);  // class object: in the bucket, and the engine knows
+  Status commit_in_class(InodeState& inode, format::Durability durability,
+                         const std::atomic<bool>* given_up);
+  // Class object: in the bucket, and the engine knows.
+  Status store(Ino ino, const std::atomic<bool>* given_up);
   Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name,
                                     Ino class_of);
 

@@ -144,7 +144,7 @@ Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std
   const format::Durability durability = durability_.of_directory(class_of);
   const InodeRef inode = table_.find(attr.ino);
   if (inode) TRY(committer_.commit(*inode));
-  if (durability == format::Durability::kObject) TRY(store(attr.ino));
+  if (durability == format::Durability::kObject) TRY(store(attr.ino, nullptr));
   return true;
 }
 
@@ -226,7 +226,7 @@ Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::strin
   const uint64_t before = committer_.changes().now();
   Result<meta::DirPage> listed =
       metadata().readdir(request(who), ino, after, limit, with_attributes);
-  if (!listed.ok() && listed.error().is(ENOENT) && removed_.find(ino)) return meta::DirPage{};
+  if (listed.code() == ENOENT && removed_.find(ino)) return meta::DirPage{};
   TRY_ASSIGN(meta::DirPage page, std::move(listed));
   for (meta::DirEntry& entry : page.entries) {
     if (!entry.attr || !entry.attr->is_regular()) continue;
@@ -241,11 +241,16 @@ Result<meta::DirPage> ClientImpl::readdir(const Caller& who, Ino ino, std::strin
 }
 
 Result<std::string> ClientImpl::getxattr(const Caller& who, Ino ino, std::string_view name) {
-  return metadata().getxattr(request(who), ino, name);
+  Result<std::string> value = metadata().getxattr(request(who), ino, name);
+  // The kernel asks for the ACL of a directory before it lets anybody look at it.
+  if (value.code() == ENOENT && removed_.find(ino)) return Error(ENODATA);
+  return value;
 }
 
 Result<std::vector<std::string>> ClientImpl::listxattr(const Caller& who, Ino ino) {
-  return metadata().listxattr(request(who), ino);
+  Result<std::vector<std::string>> names = metadata().listxattr(request(who), ino);
+  if (names.code() == ENOENT && removed_.find(ino)) return std::vector<std::string>{};
+  return names;
 }
 
 Status ClientImpl::setxattr(const Caller& who, Ino ino, std::string_view name,

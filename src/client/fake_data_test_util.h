@@ -134,7 +134,8 @@ class FakeStaging final : public data::Staging {
     it->second.stamp = stamp;
     it->second.dropped = stamp == 0;
   }
-  Status store_inode(Ino) override {
+  Status store_inode(Ino, const std::atomic<bool>* given_up) override {
+    if (given_up != nullptr && given_up->load()) return Error(EINTR);
     ++stores;
     trace("store_inode");
     return {};
@@ -144,6 +145,7 @@ class FakeStaging final : public data::Staging {
     return {};
   }
   bool holds(const SegmentId&) const override { return true; }
+  void will_need(const SegmentId&, uint64_t, uint64_t) override {}
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override {
     MutexLock lock(mutex_);
     const auto it = slices_.find(id);

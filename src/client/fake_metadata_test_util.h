@@ -474,8 +474,12 @@ class FakeMetadata final : public meta::Metadata {
     return attr;
   }
   static void cut(Node& node, uint64_t from, uint64_t to) {
+    auto it = node.extents.lower_bound(from);
+    if (it != node.extents.begin() && std::prev(it)->second.end() > from) --it;
     std::vector<format::Extent> kept;
-    for (const auto& [offset, extent] : node.extents) {
+    while (it != node.extents.end() && it->second.offset < to) {
+      const format::Extent extent = it->second;
+      it = node.extents.erase(it);
       if (extent.offset < from) {
         format::Extent head = extent;
         head.length = std::min(extent.length, from - extent.offset);
@@ -489,7 +493,6 @@ class FakeMetadata final : public meta::Metadata {
         kept.push_back(tail);
       }
     }
-    node.extents.clear();
     for (const format::Extent& extent : kept) node.extents[extent.offset] = extent;
   }
   static void recount(Node& node) {

@@ -100,14 +100,18 @@ Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadP
   Planner planner(inode, offset, plan);
   uint64_t position = offset;
   Planned result = Planned::kReady;
+  // The planner's inode is `inode`, whose latch is held; the analysis cannot see that.
+  const auto owners = [&](uint64_t from, uint64_t to) NO_THREAD_SAFETY_ANALYSIS {
+    result = planner.owners(from, to, missing_from);
+  };
   inode.overlay.visit(offset, end, [&](const Overlay::Piece& piece) NO_THREAD_SAFETY_ANALYSIS {
     if (result != Planned::kReady) return;
-    result = planner.owners(position, piece.offset, missing_from);
+    owners(position, piece.offset);
     if (result != Planned::kReady) return;
     planner.operation(piece);
     position = piece.end();
   });
-  if (result == Planned::kReady) result = planner.owners(position, end, missing_from);
+  if (result == Planned::kReady) owners(position, end);
   plan.bytes = end - offset;
   return result;
 }

@@ -149,7 +149,7 @@ Status check_mount(const MountSettings& settings) {
   }
   TRY(parsed_options(settings));
   if (::stat(settings.mount_point.c_str(), &info) != 0) {
-    if (errno == ENOTCONN) return {};  // a dead mount, detached later
+    if (fuse::is_dead_mount(errno)) return {};  // detached later
     return error(errno, "mount point {}: {}", settings.mount_point, strerrordesc_np(errno));
   }
   if (!S_ISDIR(info.st_mode))

@@ -35,7 +35,9 @@ class FrameTables {
  private:
   struct Slot;
   Result<std::shared_ptr<const FrameTable>> load(const SegmentId& id);
-  Result<format::Footer> read_footer(const SegmentId& id, uint64_t object_bytes);
+  Result<format::Footer> read_footer(const SegmentId& id, uint64_t object_bytes, uint64_t* from);
+  static Result<std::shared_ptr<const FrameTable>> table_of(const SegmentId& id,
+                                                            const format::Footer& footer);
 
   object::ObjectStore& store_;
   BlockSource& blocks_;

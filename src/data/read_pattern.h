@@ -15,18 +15,25 @@ class ReadPattern {
   static constexpr uint64_t kWindowFirst = 1 << 20;
   static constexpr uint64_t kSlack = 4 << 20;  // how far out of order a stream's request may be
 
-  // Notes a read of [offset, offset + length). Returns how far behind it to read ahead: 0 unless
-  // this is a stream.
-  uint64_t note(uint64_t offset, uint64_t length, uint64_t window_max) {
+  // Where to read ahead.
+  struct Look {
+    uint64_t window = 0;  // bytes behind the read; 0: this is no stream
+    uint64_t from = 0;    // up to here everything was asked for
+    uint64_t stream = 0;  // for looked_to()
+  };
+
+  // Notes a read of [offset, offset + length).
+  Look note(uint64_t offset, uint64_t length, uint64_t window_max) {
     MutexLock lock(mutex_);
     const uint64_t distance = offset > next_ ? offset - next_ : next_ - offset;
-    const bool stream = known_ && distance <= kSlack;
+    const bool goes_on = known_ && distance <= kSlack;
     known_ = true;
-    if (!stream) {
+    if (!goes_on) {
+      ++stream_;
       window_ = 0;
       next_ = offset + length;
       ahead_to_ = 0;
-      return 0;
+      return {};
     }
     next_ = std::max(next_, offset + length);
     advanced_ += length;
@@ -37,23 +44,21 @@ class ReadPattern {
       window_ = std::min(window_ * 2, window_max);
       advanced_ = 0;
     }
-    return window_;
+    return {window_, std::max(offset, ahead_to_), stream_};
   }
 
-  // Up to here everything was asked for ahead. Each part of a file is looked at once.
-  uint64_t ahead_to() const {
+  // Up to here everything was asked for: each part of a file is looked at once. Ignored when the
+  // program went elsewhere meanwhile.
+  void looked_to(const Look& look, uint64_t offset) {
     MutexLock lock(mutex_);
-    return ahead_to_;
-  }
-  void set_ahead_to(uint64_t offset) {
-    MutexLock lock(mutex_);
-    ahead_to_ = std::max(ahead_to_, offset);
+    if (look.stream == stream_) ahead_to_ = std::max(ahead_to_, offset);
   }
 
  private:
-  mutable Mutex mutex_;
+  Mutex mutex_;
   bool known_ GUARDED_BY(mutex_) = false;
-  uint64_t next_ GUARDED_BY(mutex_) = 0;  // end of the furthest read of the stream
+  uint64_t stream_ GUARDED_BY(mutex_) = 0;  // how many there were so far
+  uint64_t next_ GUARDED_BY(mutex_) = 0;    // end of the furthest read of the stream
   uint64_t window_ GUARDED_BY(mutex_) = 0;
   uint64_t advanced_ GUARDED_BY(mutex_) = 0;  // bytes read since the window last changed
   uint64_t ahead_to_ GUARDED_BY(mutex_) = 0;

@@ -17,9 +17,10 @@
 namespace shoal::data {
 
 struct ReaderOptions {
-  uint64_t memory_bytes = 64 << 20;          // frame tables and blocks kept in memory
+  uint64_t memory_bytes = 64 << 20;          // blocks kept in memory
   uint64_t read_ahead_bytes_max = 32 << 20;  // window per stream
   uint64_t ahead_bytes_max = 48 << 20;       // read ahead over all streams and not yet asked for
+  uint64_t fill_bytes_max = 64 << 20;        // fetched and on their way to the disk cache
   std::chrono::milliseconds deadline{30'000};
 };
 

@@ -18,6 +18,7 @@
 // taken.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -171,8 +172,8 @@ class Staging {
 
   // Class `object`: returns when every segment that holds records appended so far of this inode is
   // stored, complete in `B`, and the engine is synced. Seals what has to be. The records must have
-  // been committed before.
-  virtual Status store_inode(Ino ino) = 0;
+  // been committed before. EINTR soon after `*given_up` (may be null) became true.
+  virtual Status store_inode(Ino ino, const std::atomic<bool>* given_up) = 0;
   // The same for everything (shoal flush, umount). Afterwards `B` lists no segment as staging here
   // until the next append.
   virtual Status store_all(const std::function<void(const StagingStatus&)>& progress) = 0;
@@ -182,6 +183,8 @@ class Staging {
   virtual bool holds(const SegmentId& id) const = 0;
   virtual Status read(const SegmentId& id, uint64_t offset,
                       MutableBytes into) = 0;  // ENOENT: no longer here
+  // A hint that stored bytes [begin, end) of it will be read soon.
+  virtual void will_need(const SegmentId& id, uint64_t begin, uint64_t end) = 0;
   // Frame CRCs of the slice whose first stored byte is `offset`; ENOENT as above.
   virtual Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) = 0;
 

@@ -16,8 +16,6 @@
 namespace shoal::fuse {
 namespace {
 
-bool is_dead(int code) { return code == ENOTCONN || code == ECONNABORTED; }
-
 // 0 or the errno of stat(2), asked from the file system itself: with long timeouts the kernel
 // answers a plain stat of a dead mount from its cache.
 int stat_code(const std::string& path, struct stat& info) {
@@ -42,7 +40,7 @@ Status clear_dead_mounts(const std::string& path) {
   constexpr int kStackedMax = 16;
   for (int i = 0; i < kStackedMax; ++i) {
     struct stat info;
-    if (!is_dead(stat_code(path, info))) return {};
+    if (!is_dead_mount(stat_code(path, info))) return {};
     TRY_ASSIGN(const std::vector<MountEntry> table, read_mount_table());
     const std::optional<MountEntry> entry = find_mount(table, path);
     if (!entry.has_value())
@@ -100,7 +98,7 @@ Result<int> mount_as_root(const std::string& path, const MountOptions& options) 
 Result<std::string> canonical_mount_point(const std::string& path) {
   Result<std::string> whole = real_path(path);
   if (whole.ok()) return whole;
-  if (!is_dead(whole.code())) {
+  if (!is_dead_mount(whole.code())) {
     return error(whole.code(), "mount point {}: {}", path, std::strerror(whole.code()));
   }
   std::string trimmed = path;

@@ -4,6 +4,7 @@
 // its own mount open cannot die in peace. Every descriptor made here is close-on-exec.
 #pragma once
 
+#include <cerrno>
 #include <memory>
 #include <string>
 
@@ -49,6 +50,10 @@ class Mount {
 
 // By any process. EINVAL: nothing is mounted there.
 Status unmount(const std::string& path, UnmountMode mode);
+
+// Whether an errno of stat(2) says that the process behind a mount is gone, or going: ECONNABORTED
+// is what requests get that were under way when it went.
+inline bool is_dead_mount(int code) { return code == ENOTCONN || code == ECONNABORTED; }
 
 // Absolute and without symlinks; also below a dead mount, as long as `path` itself is the dead one.
 Result<std::string> canonical_mount_point(const std::string& path);

@@ -203,6 +203,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // --- access.cc: the rules a kernel with default_permissions has applied already. `rwx`: 4 read,
   // 2 write, 1 search ---
   Status check_access(const Caller& who, const format::Inode& inode, unsigned rwx);
+  bool may_kill_privileges(const Caller& who, const format::Inode& inode);
   bool may_override(const Caller& who) const { return who.kernel_checked || who.uid == 0; }
   // Sticky directories: EPERM unless the caller owns the directory or what the name names.
   Status check_sticky(const Caller& who, const format::Inode& directory,

@@ -46,6 +46,30 @@ TEST_F(OwnedFile, kill_privileges_clears_setuid) {
   EXPECT_EQ(mode(), 0777u);
 }
 
+TEST_F(OwnedFile, only_who_may_write_takes_privileges_away) {
+  Request other = v.as(7, 7);
+  other.caller.kernel_checked = true;
+  v.m().setattr(v.request, f, {.mode = 06755}).value();
+  EXPECT_EQ(v.m().setattr(other, f, {.kill_privileges = true})->mode & 07777, 06755u);
+  v.m().setattr(v.request, f, {.mode = 06757}).value();
+  EXPECT_EQ(v.m().setattr(other, f, {.kill_privileges = true})->mode & 07777, 0757u);
+}
+
+TEST_F(OwnedFile, directories_keep_setgid_whatever_kills_privileges) {
+  const Ino d = v.m().mkdir(v.as(0, 0), kRoot, "d", 0755)->ino;
+  v.m().setattr(v.request, d, {.mode = 06777}).value();
+  v.m().setattr(v.request, d, {.kill_privileges = true}).value();  // chown(-1, -1)
+  v.m().setattr(v.request, d, {.uid = 5, .gid = 6}).value();
+  EXPECT_EQ(v.attr(d).mode & 07777, 06777u);
+}
+
+TEST_F(OwnedFile, removing_an_acl_that_is_not_there_works) {
+  EXPECT_EQ(v.m().removexattr(v.as(5, 6), f, "system.posix_acl_access").code(), 0);
+  EXPECT_EQ(v.m().removexattr(v.as(5, 6), f, "system.posix_acl_default").code(), 0);
+  EXPECT_EQ(v.m().removexattr(v.as(7, 7), f, "system.posix_acl_access").code(), EPERM);
+  EXPECT_EQ(v.m().removexattr(v.as(5, 6), f, "user.x").code(), ENODATA);
+}
+
 TEST_F(OwnedFile, times_may_be_set_by_the_owner_and_to_now_by_who_may_write) {
   const Time old{-5, 999'999'999};
   using SetTime = SetAttr::SetTime;

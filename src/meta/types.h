@@ -69,7 +69,8 @@ struct SetAttr {
   std::optional<uint32_t> flags;  // user-settable flags, replaced
   std::optional<Time> ctime;      // reserved; the owner's clock is always used
   // Clears SUID, SGID (when group-executable) and security.capability: FATTR_KILL_SUIDGID, writes,
-  // chown.
+  // chown. Ignored for who may not write the file: the kernel sends chown(file, -1, -1) of anybody
+  // as it does what comes before a write.
   bool kill_privileges = false;
 };
 

@@ -130,6 +130,8 @@ def a_removed_directory_has_no_links_through_its_descriptor(d):
     os.rmdir(f"{d}/sub")
     assert os.fstat(fd).st_nlink == 0
     assert os.listdir(fd) == []
+    assert os.listxattr(fd) == []
+    refused(errno.ENODATA, lambda: os.getxattr(fd, "user.x"))
     refused(errno.ENOENT, lambda: os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=fd))
     os.close(fd)
     os.mkdir(f"{d}/old")
@@ -341,6 +343,27 @@ def writes_and_truncates_of_others_clear_setuid_at_once(d):
     touch(path, b"bytes", 0o6777)
     os.chown(path, 65534, 65534)
     assert Statx(path).mode & 0o6000 == 0, "chown left setuid"
+
+
+@test
+def a_chown_by_somebody_else_leaves_setuid(d):
+    path = f"{d}/program"
+    touch(path, b"bytes", 0o6755)
+    os.chmod(d, 0o755)
+
+    def change_nothing():
+        try:
+            os.chown(path, -1, -1)
+        except PermissionError:
+            pass
+
+    assert as_user(change_nothing)
+    assert Statx(path, flags=0).mode & 0o6000 == 0o6000
+    os.chown(path, -1, -1)
+    assert Statx(path, flags=0).mode & 0o6000 == 0, "chown by root left setuid"
+    os.chmod(d, 0o2755)
+    os.chown(d, -1, -1)
+    assert Statx(d, flags=0).mode & 0o2000, "a directory lost its setgid bit"
 
 
 @test

@@ -43,7 +43,11 @@ Status check_flags(const format::Inode& inode, const SetAttr& change) {
   return {};
 }
 
+// Those of directories mean something else and stay, even when the kernel asks: a chown(2) that
+// changes neither owner nor group arrives as a SETATTR without anything to set, as a privilege kill
+// does.
 void kill_privileges(format::Inode& inode) {
+  if (inode.is_directory()) return;
   inode.mode &= ~static_cast<uint32_t>(S_ISUID);
   if ((inode.mode & S_IXGRP) != 0) inode.mode &= ~static_cast<uint32_t>(S_ISGID);
   std::erase_if(inode.xattrs,
@@ -51,6 +55,15 @@ void kill_privileges(format::Inode& inode) {
 }
 
 }  // namespace
+
+// Even a kernel that checks has not checked this. It does not tell supplementary groups: who may
+// write by one of these takes the privileges away with the write itself.
+bool Owner::may_kill_privileges(const Caller& who, const format::Inode& inode) {
+  if (who.uid == 0 || who.uid == inode.uid) return true;
+  Caller unchecked = who;
+  unchecked.kernel_checked = false;
+  return check_access(unchecked, inode, 2).ok();
+}
 
 Result<Attr> Owner::setattr(const Request& request, Ino ino, const SetAttr& change_wanted) {
   TRY(healthy());
@@ -68,8 +81,8 @@ Result<Attr> Owner::setattr(const Request& request, Ino ino, const SetAttr& chan
   const Time time = now();
   if (wanted.uid) inode.uid = *wanted.uid;
   if (wanted.gid) inode.gid = *wanted.gid;
-  const bool owner_changes = (wanted.uid || wanted.gid) && !inode.is_directory();
-  if (owner_changes || wanted.kill_privileges) kill_privileges(inode);
+  const bool kill = wanted.kill_privileges && may_kill_privileges(who, ref->inode);
+  if (wanted.uid || wanted.gid || kill) kill_privileges(inode);
   if (wanted.mode) {
     inode.mode = (inode.mode & S_IFMT) | (*wanted.mode & 07777);
     if (!may_override(who) && !in_group(who, inode.gid)) {

@@ -172,7 +172,7 @@ Status Owner::removexattr(const Request& request, Ino ino, std::string_view name
   if (is_acl(name)) {
     if (!may_override(request.caller) && request.caller.uid != inode.uid) return Error(EPERM);
     uint64_t& id = name == kAclDefaultXattr ? inode.acl_default : inode.acl_access;
-    if (id == 0) return Error(ENODATA);
+    if (id == 0) return {};  // Linux: as setting none, which always works
     id = 0;
     return commit(change);
   }

@@ -95,9 +95,7 @@ TEST_F(CredentialsTest, profiles_are_read_from_both_files) {
 }
 
 TEST_F(CredentialsTest, web_identity_asks_sts_with_the_token) {
-  TestRequest seen;
-  TestHttpServer sts([&](const TestRequest& request) {
-    seen = request;
+  TestHttpServer sts([](const TestRequest&) {
     return TestReply{
         200,
         {},
@@ -116,19 +114,19 @@ TEST_F(CredentialsTest, web_identity_asks_sts_with_the_token) {
   EXPECT_EQ(credentials.access_key, "AK");
   EXPECT_EQ(credentials.session_token, "T");
   EXPECT_EQ(credentials.expires, (Time{clock.seconds + 3600, 0}));
+  const TestRequest seen = sts.last();
   EXPECT_NE(seen.body.find("WebIdentityToken=jwt.a%2Bb%2Fc%3D"), std::string::npos) << seen.body;
   EXPECT_NE(seen.body.find("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"), std::string::npos);
 }
 
 TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
-  TestRequest seen;
-  TestHttpServer service([&](const TestRequest& request) {
-    seen = request;
+  TestHttpServer service([](const TestRequest&) {
     return TestReply{200, {}, kContainerAnswer, {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url() + "/creds";
   variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "Bearer x";
   EXPECT_EQ(source()->get().value().secret_key, "SK");
+  const TestRequest seen = service.last();
   EXPECT_EQ(seen.path, "/creds");
   EXPECT_EQ(seen.header("authorization"), "Bearer x");
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://example.org/creds";

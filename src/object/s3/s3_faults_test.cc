@@ -318,39 +318,64 @@ TEST_F(S3FaultsTest, keys_that_could_not_be_removed_are_told) {
             std::vector<std::string>{"undeletable"});
 }
 
-TEST_F(S3FaultsTest, foreground_goes_before_write_back_before_prefetch_before_background) {
-  options.connections_max = 1;
-  open();
-  Mutex mutex;
-  CondVar changed;
-  bool open_gate = false;
-  int answered = 0;
-  std::vector<std::string> order;
-  server.interfere([&](const TestRequest& request, int) -> std::optional<TestReply> {
-    MutexLock lock(mutex);
-    while (!open_gate) changed.wait(mutex);  // until everything is queued
-    order.push_back(request.path);
-    return std::nullopt;
-  });
-  const auto ask = [&](const char* key, Priority priority) {
-    store->head(key, {milliseconds(30'000), priority, false}, [&](Result<ObjectInfo>) {
+// Queues calls on a store with one connection; path by path in the order in which they are sent.
+class S3PriorityTest : public S3FaultsTest {
+ protected:
+  void hold() {
+    options.connections_max = 1;
+    open();
+    server.interfere([this](const TestRequest& request, int) -> std::optional<TestReply> {
+      MutexLock lock(mutex);
+      while (!open_gate) changed.wait(mutex);  // until everything is queued
+      order.push_back(request.path);
+      return std::nullopt;
+    });
+  }
+  void ask(const std::string& key, Priority priority) {
+    ++asked;
+    store->head(key, {milliseconds(30'000), priority, false}, [this](Result<ObjectInfo>) {
       MutexLock lock(mutex);
       ++answered;
       changed.notify_all();
     });
-  };
+  }
+  std::vector<std::string> release() {
+    MutexLock lock(mutex);
+    open_gate = true;
+    changed.notify_all();
+    while (answered < asked) changed.wait(mutex);
+    return order;
+  }
+
+  Mutex mutex;
+  CondVar changed;
+  bool open_gate = false;
+  int asked = 0, answered = 0;
+  std::vector<std::string> order;
+};
+
+TEST_F(S3PriorityTest, foreground_goes_before_write_back_before_prefetch_before_background) {
+  hold();
   ask("0", Priority::kForeground);
   ask("4", Priority::kBackground);
   ask("3", Priority::kPrefetch);
   ask("2", Priority::kWriteback);
   ask("1", Priority::kForeground);
-  MutexLock lock(mutex);
-  open_gate = true;
-  changed.notify_all();
-  while (answered < 5) changed.wait(mutex);
+  std::vector<std::string> sent = release();
   // The first request may have been any: it started before the others came.
-  order.erase(order.begin());
-  EXPECT_TRUE(std::is_sorted(order.begin(), order.end())) << testing::PrintToString(order);
+  sent.erase(sent.begin());
+  EXPECT_TRUE(std::is_sorted(sent.begin(), sent.end())) << testing::PrintToString(sent);
+}
+
+TEST_F(S3PriorityTest, nothing_waits_for_ever_behind_what_goes_first) {
+  hold();
+  ask("first", Priority::kForeground);
+  ask("ahead", Priority::kPrefetch);
+  for (int i = 0; i < 20; ++i) ask("foreground", Priority::kForeground);
+  const std::vector<std::string> sent = release();
+  const auto ahead = std::find_if(sent.begin(), sent.end(),
+                                  [](const std::string& path) { return path.ends_with("/ahead"); });
+  EXPECT_LE(ahead - sent.begin(), 8) << testing::PrintToString(sent);
 }
 
 TEST_F(S3FaultsTest, secrets_appear_in_no_error_and_no_description) {
