@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <optional>
+#include <memory>
 
 namespace shoal::cache {
 namespace {
@@ -21,7 +21,7 @@ TEST(BufferPool, uses_buffers_again_and_keeps_only_so_many) {
 }
 
 TEST(BufferPool, a_buffer_may_outlive_it) {
-  std::optional<BufferPool> pool(std::in_place, 4096, 4);
+  auto pool = std::make_unique<BufferPool>(4096, 4);
   BufferPool::Buffer buffer = pool->take();
   pool.reset();
   buffer.first(4096)[4095] = std::byte{1};

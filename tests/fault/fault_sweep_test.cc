@@ -8,7 +8,7 @@
 //   a later step, that was answered with an error, would have; fsck finds nothing; gc and writing
 //   work.
 //
-//   SHOAL_FAULT=disk:117:once build/dev/tests/fault/fault_rocksdb_test
+//   SHOAL_FAULT=disk:117:once build/dev/tests/fault/fault_test --gtest_filter='*rocksdb_disk'
 //
 // runs one fault again. SHOAL_FAULT_STEP=7 tries every seventh call only.
 #include <gtest/gtest.h>
@@ -296,7 +296,7 @@ class Scenario {
   model::World world_;
 };
 
-class FaultSweep : public testing::TestWithParam<Where> {
+class FaultSweep : public testing::TestWithParam<std::tuple<model::EngineKind, Where>> {
  protected:
   FaultSweep() {
     set_log_sink([](LogLevel, std::string_view) {});
@@ -310,8 +310,8 @@ uint64_t number_or(const char* name, uint64_t otherwise) {
 }
 
 TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledged) {
-  const Where where = GetParam();
-  Scenario counting({where, 0}, model::EngineKind::kRocksdb);
+  const auto [engine, where] = GetParam();
+  Scenario counting({where, 0}, engine);
   counting.run();
   ASSERT_FALSE(HasFailure());
   const uint64_t calls = counting.calls(where);
@@ -326,7 +326,7 @@ TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledge
         if (only != nullptr && !fault.text().starts_with(only)) continue;
         SCOPED_TRACE("SHOAL_FAULT=" + fault.text());
         if (std::getenv("SHOAL_VERBOSE") != nullptr) std::cerr << fault.text() << std::endl;
-        Scenario scenario(fault, model::EngineKind::kRocksdb);
+        Scenario scenario(fault, engine);
         scenario.run();
         ++runs;
         struck += scenario.struck() ? 1 : 0;
@@ -335,8 +335,9 @@ TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledge
       }
     }
   }
-  std::cout << to_string(where) << ": " << calls << " calls, " << runs << " runs, " << struck
-            << " met the fault, in " << heard << " the caller heard of it" << std::endl;
+  std::cout << to_string(engine) << ", " << to_string(where) << ": " << calls << " calls, " << runs
+            << " runs, " << struck << " met the fault, in " << heard << " the caller heard of it"
+            << std::endl;
   if (only == nullptr) {
     EXPECT_GT(struck, runs * 8 / 10);
     EXPECT_GT(heard, 0u);
@@ -377,9 +378,13 @@ TEST(FaultInGc, a_segment_that_a_crash_left_dying_is_freed_by_the_next_run) {
   set_log_sink(nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Whole, FaultSweep,
-                         testing::Values(Where::kStore, Where::kEngine, Where::kDisk),
-                         [](const auto& where) { return to_string(where.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Whole, FaultSweep,
+    testing::Combine(testing::Values(model::EngineKind::kMemory, model::EngineKind::kRocksdb),
+                     testing::Values(Where::kStore, Where::kEngine, Where::kDisk)),
+    [](const auto& where) {
+      return to_string(std::get<0>(where.param)) + "_" + to_string(std::get<1>(where.param));
+    });
 
 }  // namespace
 }  // namespace shoal::fault

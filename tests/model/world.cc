@@ -18,6 +18,10 @@ constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
+std::string to_string(EngineKind engine) {
+  return engine == EngineKind::kMemory ? "memory" : "rocksdb";
+}
+
 // What a commit was, by what it wrote.
 static std::string kind_of(const engine::Batch& batch) {
   std::string kind = "names and data";

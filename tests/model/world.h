@@ -42,6 +42,7 @@ class InlineExecutor final : public Executor {
 };
 
 enum class EngineKind { kMemory, kRocksdb };
+std::string to_string(EngineKind engine);
 enum class BucketKind { kMemory, kFolder };
 
 struct WorldOptions {

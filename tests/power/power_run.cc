@@ -11,9 +11,10 @@ constexpr uint64_t kFileBytesMax = 300'000;
 constexpr int kFolders = 3;  // the root and two below it
 const meta::Caller kRoot{.kernel_checked = true};
 
-model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap, uint64_t seed) {
+model::WorldOptions options(model::EngineKind engine,
+                            std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap, uint64_t seed) {
   model::WorldOptions options;
-  options.engine = model::EngineKind::kRocksdb;
+  options.engine = engine;
   options.bucket = model::BucketKind::kFolder;
   options.segment_bytes = seed % 3 == 0 ? 16 << 10 : seed % 6 == 1 ? 256 << 10 : 64 << 10;
   options.write_buffer_bytes =
@@ -24,12 +25,13 @@ model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wr
 
 }  // namespace
 
-PowerRun::PowerRun(uint64_t seed, std::string forget, Tally& tally)
+PowerRun::PowerRun(model::EngineKind engine, uint64_t seed, std::string forget, Tally& tally)
     : seed_(seed),
       forget_(std::move(forget)),
       tally_(tally),
       random_(seed * 31 + 7),
       world_(seed, options(
+                       engine,
                        [this](LocalFs& disk) {
                          return std::make_unique<ForgetfulFs>(disk,
                                                               [this](const std::string& kind) {

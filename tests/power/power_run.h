@@ -43,7 +43,7 @@ struct Tally {
 class PowerRun {
  public:
   // `forget`: the kind of sync that is left out; empty: none.
-  PowerRun(uint64_t seed, std::string forget, Tally& tally);
+  PowerRun(model::EngineKind engine, uint64_t seed, std::string forget, Tally& tally);
   // The first violation, if any.
   std::optional<std::string> run(int lives);
 

@@ -8,6 +8,7 @@
 #include "object/s3/s3_store.h"
 #include "object/s3/sigv4.h"
 #include "object/s3/testing/fake_s3.h"
+#include "object/s3/testing/notes.h"
 
 namespace shoal::object {
 namespace {
@@ -79,9 +80,9 @@ TEST_F(S3FaultsTest, short_and_mismatching_bodies_are_never_delivered) {
       [](TestReply& r) { r.headers.pop_back(); },
       [](TestReply& r) { r.status = 200; }};  // the range was ignored
   for (size_t i = 0; i < spoilers.size(); ++i) {
-    int spoiled = 0;
-    server.spoil([&](const TestRequest&, int, TestReply& reply) {
-      if (reply.status == 206 && spoiled++ == 0) spoilers[i](reply);
+    std::atomic<int> spoiled = 0;
+    server.spoil([&spoiled, spoiler = spoilers[i]](const TestRequest&, int, TestReply& reply) {
+      if (reply.status == 206 && spoiled++ == 0) spoiler(reply);
     });
     EXPECT_EQ(get_and_wait(*store, "k", 2, 5).value(), "23456") << i;
     EXPECT_EQ(spoiled, 2) << i;
@@ -96,7 +97,7 @@ TEST_F(S3FaultsTest, a_server_that_falls_silent_is_given_up_and_tried_again) {
   put_and_wait(*store, "k", as_bytes(std::string(100'000, 'x'))).value();
   first(1, tricked(Trick::kSilence));
   EXPECT_EQ(get_and_wait(*store, "k", 0, 5).value(), "xxxxx");
-  int spoiled = 0;
+  std::atomic<int> spoiled = 0;
   server.spoil([&](const TestRequest&, int, TestReply& reply) {
     if (spoiled++ == 0) reply.trick = Trick::kStall;
   });
@@ -207,7 +208,7 @@ TEST_F(S3FaultsTest, a_completion_whose_answer_was_lost_is_found_to_have_happene
       wait_for<UploadedPart>([&](Done<UploadedPart> done) {
         store->upload_part("k", upload, 1, {as_bytes("bytes")}, {}, std::move(done));
       }).value();
-  int spoiled = 0;
+  std::atomic<int> spoiled = 0;
   server.spoil([&](const TestRequest& request, int, TestReply& reply) {
     if (request.method == "POST" && spoiled++ == 0) reply = FakeS3::error(500, "InternalError");
   });
@@ -219,10 +220,10 @@ TEST_F(S3FaultsTest, a_completion_whose_answer_was_lost_is_found_to_have_happene
 }
 
 TEST_F(S3FaultsTest, a_wrong_clock_is_corrected_by_the_servers_date) {
-  std::vector<std::string> dates;
+  Notes dates;
   const int base = server.requests();
   server.interfere([&, base](const TestRequest& request, int n) -> std::optional<TestReply> {
-    dates.push_back(request.header("x-amz-date"));
+    dates.add(request.header("x-amz-date"));
     if (n > base) return std::nullopt;
     TestReply skewed = FakeS3::error(403, "RequestTimeTooSkewed");
     skewed.headers = {{"date", "Fri, 01 Jan 2038 00:00:00 GMT"}};
@@ -231,8 +232,8 @@ TEST_F(S3FaultsTest, a_wrong_clock_is_corrected_by_the_servers_date) {
   set_log_sink([](LogLevel, std::string_view) {});
   EXPECT_EQ(put_and_wait(*store, "k", as_bytes("x")).code(), 0);
   set_log_sink(nullptr);
-  ASSERT_EQ(dates.size(), 2u);
-  EXPECT_EQ(dates[1].substr(0, 11), "20380101T00");
+  ASSERT_EQ(dates.all().size(), 2u);
+  EXPECT_EQ(dates.all()[1].substr(0, 11), "20380101T00");
 }
 
 class CountingCredentials final : public CredentialsSource {
@@ -266,16 +267,17 @@ TEST_F(S3FaultsTest, an_expired_token_is_renewed_once) {
 }
 
 TEST_F(S3FaultsTest, payloads_are_hashed_only_for_servers_that_want_it) {
-  std::vector<std::string> hashes;
+  Notes hashes;
   server.interfere([&](const TestRequest& request, int) -> std::optional<TestReply> {
-    hashes.push_back(request.header("x-amz-content-sha256"));
-    if (hashes.back() == kUnsignedPayload) return FakeS3::error(400, "XAmzContentSHA256Mismatch");
+    const std::string hash = request.header("x-amz-content-sha256");
+    hashes.add(hash);
+    if (hash == kUnsignedPayload) return FakeS3::error(400, "XAmzContentSHA256Mismatch");
     return std::nullopt;
   });
   EXPECT_EQ(put_and_wait(*store, "k", as_bytes("x")).code(), 0);
   EXPECT_EQ(put_and_wait(*store, "l", as_bytes("x")).code(), 0);
   const std::string hash = sha256_hex({as_bytes("x")});
-  EXPECT_EQ(hashes, (std::vector<std::string>{std::string(kUnsignedPayload), hash, hash}));
+  EXPECT_EQ(hashes.all(), (std::vector<std::string>{std::string(kUnsignedPayload), hash, hash}));
 }
 
 TEST_F(S3FaultsTest, a_deadline_ends_a_call_that_is_under_way) {
