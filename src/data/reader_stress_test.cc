@@ -122,13 +122,13 @@ TEST_F(ReaderStressTest, blocks) {
   });
   // What is under way ends (with both pools at work: one hands on to the other); then nothing is
   // left when everything is dropped.
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  int tries = 0;
   do {
     for (uint64_t number = 0; number < kSegments; ++number) {
       source.drop(segment_id(number), 0, kSegmentBytesMax);
     }
     std::this_thread::yield();
-  } while (source.ahead_bytes() > 0 && std::chrono::steady_clock::now() < deadline);
+  } while (source.ahead_bytes() > 0 && ++tries < 10'000'000);
   EXPECT_EQ(source.ahead_bytes(), 0u);
   EXPECT_GT(right, 500u);
   EXPECT_GT(failed, 5u);
