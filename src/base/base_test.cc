@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 #include "base/coding.h"
-#include "base/crc32c.h"
 #include "base/ids.h"
 
 namespace shoal {
@@ -27,12 +26,6 @@ TEST(Result, try_assign_passes_values_and_errors) {
   EXPECT_NE(r.error().to_string().find("base_test.cc"), std::string::npos);
   EXPECT_EQ(Error(EPERM, "a literal is the message").text(), "a literal is the message");
   EXPECT_NE(Error(EPERM).to_string().find("base_test.cc"), std::string::npos);
-}
-
-TEST(Crc32c, known_answers) {
-  EXPECT_EQ(crc32c(as_bytes("123456789")), 0xe3069283u);  // RFC 3720
-  EXPECT_EQ(crc32c(as_bytes(std::string(32, '\0'))), 0x8a9136aau);
-  EXPECT_EQ(crc32c(as_bytes("56789"), crc32c(as_bytes("1234"))), 0xe3069283u);
 }
 
 TEST(Coding, round_trip_and_hostile_input) {

@@ -1,5 +1,6 @@
 // BlockCache: pieces of immutable objects on this node's disks. Not state: any trouble is a miss,
-// counted; it never fails a read and never returns a byte whose CRC did not match.
+// counted; it never fails a read and never returns a byte whose CRC did not match (unless the
+// caller checks that itself).
 //
 // A *chunk* is what one slot holds: up to kBlockBytes that share a 128-bit key. Today a chunk is a
 // whole block (4 MiB- aligned piece of a segment or imported object); the group's erasure-coded
@@ -35,12 +36,17 @@ struct CacheStats {
   bool degraded = false;  // the disk failed so often that it is left alone for a while
 };
 
+// Who compares what was read with a CRC. kByCaller: the caller has CRCs of its own, knows that a
+// cached copy can be torn, and forgets the chunk when they differ.
+enum class Verify { kHere, kByCaller };
+
 class BlockCache {
  public:
   virtual ~BlockCache() = default;
   // True when all of [offset, offset+into.size()) of the chunk is here and its CRCs match; else
   // nothing useful is in `into`. Counts as a hit or miss and as a use for eviction.
-  virtual bool read(const ChunkKey& key, uint32_t offset, MutableBytes into) = 0;
+  virtual bool read(const ChunkKey& key, uint32_t offset, MutableBytes into,
+                    Verify verify = Verify::kHere) = 0;
   // Keeps the bytes (offset a multiple of 4 KiB; a length that is not one must end the chunk:
   // `chunk_bytes`). May decline silently. `chunk_bytes` is the chunk's true length (the last block
   // of an object is short).
@@ -49,6 +55,8 @@ class BlockCache {
   // Whether the part of the range that the chunk has is here, as far as known without reading it. A
   // range may go beyond the end of a chunk but must not begin there.
   virtual bool contains(const ChunkKey& key, uint32_t offset, uint32_t length) const = 0;
+  // The chunk's length when all of it is here, as far as known without reading it; else 0.
+  virtual uint32_t whole(const ChunkKey& key) const = 0;
   virtual void forget(const ChunkKey& key) = 0;
   virtual CacheStats stats() const = 0;
 };

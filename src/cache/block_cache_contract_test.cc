@@ -84,9 +84,11 @@ TEST_P(Contract, a_short_chunk_ends_where_it_ends) {
   EXPECT_FALSE(get(*cache_, 2, 9999, 2));
   EXPECT_FALSE(get(*cache_, 2, 10'000, 1));
   EXPECT_FALSE(cache_->contains(chunk_key(2), 0, kBlockBytes));
+  EXPECT_EQ(cache_->whole(chunk_key(2)), 0u);
   put(*cache_, 2, 0, 8192, 10'000);
   EXPECT_EQ(cache_->contains(chunk_key(2), 0, kBlockBytes), GetParam().keeps)
       << "all that the chunk has";
+  EXPECT_EQ(cache_->whole(chunk_key(2)), GetParam().keeps ? 10'000u : 0u);
   EXPECT_FALSE(cache_->contains(chunk_key(2), 10'000, 1));
   put(*cache_, 3, 0, 1, 1);
   EXPECT_EQ(get(*cache_, 3, 0, 1), GetParam().keeps);

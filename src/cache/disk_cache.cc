@@ -2,16 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/log.h"
-#include "cache/aligned_buffer.h"
 
 namespace shoal::cache {
 namespace {
 
-constexpr uint32_t kPieceUnits = 256;  // 1 MiB is read or written at a time
+constexpr uint32_t kPieceUnits = kPieceBytes / kUnitBytes;
 constexpr uint64_t kLimitEveryBytes = 8 << 20;
 
 uint64_t slab_offset(uint32_t slot, uint32_t unit) {
@@ -64,7 +64,7 @@ void DiskCache::io_failed(std::string_view what, const Error& error) {
 
 // --- reading ---
 
-bool DiskCache::read(const ChunkKey& key, uint32_t offset, MutableBytes into) {
+bool DiskCache::read(const ChunkKey& key, uint32_t offset, MutableBytes into, Verify verify) {
   Shard& shard = shard_of(key);
   SlotTable::Id id = SlotTable::kNone;
   uint32_t slot = 0;
@@ -88,7 +88,7 @@ bool DiskCache::read(const ChunkKey& key, uint32_t offset, MutableBytes into) {
     ++misses_;
     return false;
   }
-  const Outcome outcome = fetch(slot, key, offset, into);
+  const Outcome outcome = fetch(slot, key, offset, into, verify);
   if (outcome == Outcome::kCorrupt) ++crc_errors_;
   ++(outcome == Outcome::kGood ? hits_ : misses_);
   unpin(shard, id, outcome != Outcome::kGood);
@@ -103,23 +103,24 @@ Status DiskCache::read_slab(uint64_t offset, MutableBytes into, bool* whole) {
 }
 
 DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t offset,
-                                    MutableBytes into) {
+                                    MutableBytes into, Verify verify) {
   const UnitRange units = units_of(offset, into.size());
-  std::string sums((units.end - units.first) * kSumBytes, '\0');
-  Result<size_t> sums_read = sums_->read_at(sums_offset(slot, units.first), as_mutable_bytes(sums));
-  if (!sums_read.ok()) {
-    io_failed("reading sums", sums_read.error());
-    return Outcome::kFailed;
+  std::string sums;
+  if (verify == Verify::kHere) {
+    sums.resize((units.end - units.first) * kSumBytes);
+    Result<size_t> sums_read =
+        sums_->read_at(sums_offset(slot, units.first), as_mutable_bytes(sums));
+    if (!sums_read.ok()) {
+      io_failed("reading sums", sums_read.error());
+      return Outcome::kFailed;
+    }
+    if (*sums_read != sums.size()) return Outcome::kCorrupt;
   }
-  if (*sums_read != sums.size()) return Outcome::kCorrupt;
   // Straight to the caller when it asked for whole units at an aligned place.
   const bool direct =
       offset % kUnitBytes == 0 && into.size() % kUnitBytes == 0 && is_direct_aligned(into.data());
-  std::unique_ptr<AlignedBuffer> bounce;
-  if (!direct) {
-    bounce = std::make_unique<AlignedBuffer>(
-        size_t{std::min(kPieceUnits, units.end - units.first)} * kUnitBytes);
-  }
+  std::optional<BufferPool::Buffer> bounce;
+  if (!direct) bounce.emplace(bounces_.take());
   std::string expected;
   for (uint32_t unit = units.first; unit < units.end; unit += kPieceUnits) {
     const uint32_t count = std::min(kPieceUnits, units.end - unit);
@@ -132,13 +133,15 @@ DiskCache::Outcome DiskCache::fetch(uint32_t slot, const ChunkKey& key, uint32_t
       return Outcome::kFailed;
     }
     if (!whole) return Outcome::kCorrupt;
-    expected.clear();
-    for (uint32_t i = 0; i < count; ++i) {
-      append_sum(key, unit + i, piece.subspan(size_t{i} * kUnitBytes, kUnitBytes), expected);
-    }
-    if (expected !=
-        std::string_view(sums).substr(size_t{unit - units.first} * kSumBytes, expected.size())) {
-      return Outcome::kCorrupt;
+    if (verify == Verify::kHere) {
+      expected.clear();
+      for (uint32_t i = 0; i < count; ++i) {
+        append_sum(key, unit + i, piece.subspan(size_t{i} * kUnitBytes, kUnitBytes), expected);
+      }
+      if (expected !=
+          std::string_view(sums).substr(size_t{unit - units.first} * kSumBytes, expected.size())) {
+        return Outcome::kCorrupt;
+      }
     }
     if (!direct) {
       const uint64_t begin = std::max<uint64_t>(offset, uint64_t{unit} * kUnitBytes);
@@ -161,6 +164,16 @@ bool DiskCache::contains(const ChunkKey& key, uint32_t offset, uint32_t length) 
   const SlotTable::Entry& entry = shard.table.at(id);
   if (offset >= entry.chunk_bytes) return false;
   return entry.valid.has_all(units_of(offset, std::min(length, entry.chunk_bytes - offset)));
+}
+
+uint32_t DiskCache::whole(const ChunkKey& key) const {
+  if (!breaker_.would_allow()) return 0;
+  const Shard& shard = shard_of(key);
+  MutexLock lock(shard.mutex);
+  const SlotTable::Id id = shard.table.find(key);
+  if (id == SlotTable::kNone) return 0;
+  const SlotTable::Entry& entry = shard.table.at(id);
+  return entry.valid.has_all(units_of(0, entry.chunk_bytes)) ? entry.chunk_bytes : 0;
 }
 
 // --- letting go ---
@@ -366,8 +379,7 @@ void DiskCache::take_out(Shard& shard, SlotTable::Id id, Fill* plan, std::string
 Status DiskCache::carry_out(const Fill& plan, const ChunkKey& key, uint32_t offset,
                             ByteView bytes) {
   if (plan.punch_first) TRY(punch(plan.slot));
-  AlignedBuffer bounce(size_t{std::min(kPieceUnits, plan.units.end - plan.units.first)} *
-                       kUnitBytes);
+  BufferPool::Buffer bounce = bounces_.take();
   std::string sums;
   for (size_t done = 0; done < bytes.size();) {
     const size_t n = std::min<size_t>(bytes.size() - done, size_t{kPieceUnits} * kUnitBytes);

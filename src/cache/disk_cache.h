@@ -10,7 +10,8 @@
 // three files may be there, and a slot may hold a former chunk with its sums intact. Therefore the
 // CRC of a unit runs over key, unit number and bytes, and the tag beside it is 32 more bits of the
 // key: what belongs to another chunk or place does not verify. The bytes of a key never change, so
-// what verifies is right, whoever wrote it when.
+// what verifies is right, whoever wrote it when. (A reader that has CRCs of its own for what it
+// asks checks those instead: Verify::kByCaller.)
 //
 // Why the sums are a file of their own. In memory, 1,024 CRCs would be 4 KiB per slot, 100 MiB for
 // 100 GiB. In a trailer of the slot, every read of 4 KiB would be two reads of the disk, every
@@ -35,13 +36,15 @@
 
 #include "cache/block_cache.h"
 #include "cache/breaker.h"
+#include "cache/buffer_pool.h"
 #include "cache/index_log.h"
 #include "cache/slot_table.h"
 #include "sys/mutex.h"
 
 namespace shoal::cache {
 
-inline constexpr uint32_t kSumBytes = 8;  // CRC and tag of a unit
+inline constexpr uint32_t kPieceBytes = 1 << 20;  // read or written at a time
+inline constexpr uint32_t kSumBytes = 8;          // CRC and tag of a unit
 inline constexpr uint64_t kSumsPerSlotBytes = uint64_t{kUnitsPerSlot} * kSumBytes;
 inline constexpr uint64_t kIndexSlackBytes =
     256 << 10;  // of history that is not worth rewriting the index for
@@ -52,9 +55,10 @@ class DiskCache final : public BlockCache {
                                                  const Path& folder, DiskCacheOptions options);
   ~DiskCache() override;
 
-  bool read(const ChunkKey& key, uint32_t offset, MutableBytes into) override;
+  bool read(const ChunkKey& key, uint32_t offset, MutableBytes into, Verify verify) override;
   void write(const ChunkKey& key, uint32_t offset, ByteView bytes, uint32_t chunk_bytes) override;
   bool contains(const ChunkKey& key, uint32_t offset, uint32_t length) const override;
+  uint32_t whole(const ChunkKey& key) const override;
   void forget(const ChunkKey& key) override;
   CacheStats stats() const override;
 
@@ -92,7 +96,8 @@ class DiskCache final : public BlockCache {
   Shard& shard_of(const ChunkKey& key) const { return *shards_[key.high & (shards_.size() - 1)]; }
   uint64_t shard_limit_bytes() const { return limit_bytes_.load() / shards_.size(); }
 
-  Outcome fetch(uint32_t slot, const ChunkKey& key, uint32_t offset, MutableBytes into);
+  Outcome fetch(uint32_t slot, const ChunkKey& key, uint32_t offset, MutableBytes into,
+                Verify verify);
   Status read_slab(uint64_t offset, MutableBytes into, bool* whole);
   // True: `plan` is to be carried out, the entry is pinned.
   bool plan_fill(Shard& shard, const ChunkKey& key, UnitRange units, uint32_t chunk_bytes,
@@ -122,6 +127,7 @@ class DiskCache final : public BlockCache {
   std::unique_ptr<File> slab_, sums_;
   IndexLog index_;
   Breaker breaker_;
+  BufferPool bounces_{kPieceBytes, 4};
   std::vector<std::unique_ptr<Shard>> shards_;  // a power of two of them
   std::atomic<uint32_t> fresh_slot_{0};         // slots from here on were never used
   std::atomic<uint64_t> limit_bytes_{

@@ -90,10 +90,10 @@ uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
   uint64_t hidden = 0;  // committed bytes that pieces of the overlay replace
   if (inode.base_allocated > 0) {
     const ExtentCache::PagePtr whole = inode.extents.whole();
+    const double density =
+        static_cast<double>(inode.base_allocated) / static_cast<double>(inode.base_size);
     inode.overlay.visit(0, inode.base_size, [&](const Overlay::Piece& piece) {
       if (!whole) {
-        const double density =
-            static_cast<double>(inode.base_allocated) / static_cast<double>(inode.base_size);
         hidden += density >= 1 ? piece.length
                                : static_cast<uint64_t>(static_cast<double>(piece.length) * density);
         return;

@@ -10,6 +10,7 @@
 // what fsync acknowledged is as safe as the folder's durability class says.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "cache/block_cache.h"
+#include "client/durability_classes.h"
 #include "data/reader.h"
 #include "data/staging.h"
 #include "meta/metadata.h"
@@ -169,7 +171,11 @@ class Client {
   virtual Status flush(
       HandleId handle,
       uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
-  virtual Status fsync(HandleId handle, bool data_only) = 0;
+  // EINTR soon after `*given_up` (may be null) became true, while it waits for the bucket.
+  virtual Status fsync(HandleId handle, bool data_only, const std::atomic<bool>* given_up) = 0;
+  Status fsync(HandleId handle, bool data_only) { return fsync(handle, data_only, nullptr); }
+  // What fsync of a file in this directory waits for.
+  virtual DurabilityClasses::Found durability_of(Ino directory) = 0;
   // A listing begins.
   virtual Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) = 0;
   virtual Status fsync_dir(Ino ino) = 0;

@@ -67,7 +67,11 @@ class ClientImpl final : public Client {
   Result<Written> write(const Caller& who, HandleId handle, uint64_t offset, ByteView bytes,
                         bool kill_privileges) override;
   Status flush(HandleId handle, uint64_t lock_owner) override;
-  Status fsync(HandleId handle, bool data_only) override;
+  using Client::fsync;
+  Status fsync(HandleId handle, bool data_only, const std::atomic<bool>* given_up) override;
+  DurabilityClasses::Found durability_of(Ino directory) override {
+    return durability_.find(directory);
+  }
   Result<OpenedDirectory> open_directory(const Caller& who, Ino ino) override;
   Status fsync_dir(Ino ino) override;
   Status release(HandleId handle) override;
@@ -110,6 +114,9 @@ class ClientImpl final : public Client {
   // --- namespace (client_namespace.cc) ---
   Status check_times(const Caller& who, Ino ino, const meta::SetAttr& change);
   Status check_truncate(const Caller& who, Ino ino, std::optional<HandleId> handle);
+  Result<meta::Metadata::Renamed> rename_safely(const Caller& who, Ino parent,
+                                                std::string_view name, Ino new_parent,
+                                                std::string_view new_name, meta::RenameMode mode);
   void lost_a_name(const Attr& attr);
   void moved(const Attr& attr);
   void xattr_changed(Ino ino, std::string_view name);
@@ -133,14 +140,16 @@ class ClientImpl final : public Client {
 
   // --- read (client_read.cc) ---
   Status fetch_extents(InodeState& inode, uint64_t from);
-  Status execute(const ReadPlan& plan, OpenFile& file, MutableBytes into);
+  Status execute(const ReadPlan& plan, OpenFile& file, uint64_t offset, MutableBytes into);
   Result<uint64_t> seek(HandleId handle, uint64_t offset, bool data);
 
   // --- sync (client_sync.cc) ---
-  Status sync_inode(InodeState& inode);
+  Status sync_inode(InodeState& inode, const std::atomic<bool>* given_up);
   Status hear_errors(OpenFile& file);
-  Status commit_in_class(InodeState& inode, format::Durability durability);
-  Status store(Ino ino);  // class object: in the bucket, and the engine knows
+  Status commit_in_class(InodeState& inode, format::Durability durability,
+                         const std::atomic<bool>* given_up);
+  // Class object: in the bucket, and the engine knows.
+  Status store(Ino ino, const std::atomic<bool>* given_up);
   Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name,
                                     Ino class_of);
 

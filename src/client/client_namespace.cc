@@ -144,21 +144,39 @@ Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std
   const format::Durability durability = durability_.of_directory(class_of);
   const InodeRef inode = table_.find(attr.ino);
   if (inode) TRY(committer_.commit(*inode));
-  if (durability == format::Durability::kObject) TRY(store(attr.ino));
+  if (durability == format::Durability::kObject) TRY(store(attr.ino, nullptr));
   return true;
+}
+
+// I12: what takes another's place is committed first. A name that is free is taken only if it still
+// is when the owner renames.
+Result<meta::Metadata::Renamed> ClientImpl::rename_safely(const Caller& who, Ino parent,
+                                                          std::string_view name, Ino new_parent,
+                                                          std::string_view new_name,
+                                                          meta::RenameMode mode) {
+  const auto is_free = [&] {
+    const Result<Attr> there = metadata().lookup(request(who), new_parent, new_name);
+    return !there.ok() && there.error().is(ENOENT);
+  };
+  while (mode == meta::RenameMode::kReplace && is_free()) {
+    Result<meta::Metadata::Renamed> renamed = metadata().rename(
+        request(who), parent, name, new_parent, new_name, meta::RenameMode::kNoReplace);
+    if (renamed.ok() || !renamed.error().is(EEXIST)) return renamed;
+  }
+  if (mode != meta::RenameMode::kNoReplace) {
+    TRY(commit_before_rename(who, parent, name, new_parent));
+    if (mode == meta::RenameMode::kExchange)
+      TRY(commit_before_rename(who, new_parent, new_name, parent));
+  }
+  return metadata().rename(request(who), parent, name, new_parent, new_name, mode);
 }
 
 Status ClientImpl::rename(const Caller& who, Ino parent, std::string_view name, Ino new_parent,
                           std::string_view new_name, meta::RenameMode mode) {
   TRY(may_write());
   const bool exchange = mode == meta::RenameMode::kExchange;
-  if (mode != meta::RenameMode::kNoReplace &&
-      metadata().lookup(request(who), new_parent, new_name).ok()) {
-    TRY(commit_before_rename(who, parent, name, new_parent));
-    if (exchange) TRY(commit_before_rename(who, new_parent, new_name, parent));
-  }
   TRY_ASSIGN(const meta::Metadata::Renamed renamed,
-             metadata().rename(request(who), parent, name, new_parent, new_name, mode));
+             rename_safely(who, parent, name, new_parent, new_name, mode));
   moved(renamed.moved);
   if (!renamed.replaced) return {};
   if (exchange) {

@@ -28,8 +28,18 @@ Status ClientImpl::fetch_extents(InodeState& inode, uint64_t from) {
   return {};
 }
 
-Status ClientImpl::execute(const ReadPlan& plan, OpenFile& file, MutableBytes into) {
-  std::shared_ptr<data::ReadPattern> pattern;
+Status ClientImpl::execute(const ReadPlan& plan, OpenFile& file, uint64_t offset,
+                           MutableBytes into) {
+  auto mode = data::ReadMode::kRandom;
+  if (!plan.extents.empty()) {
+    std::shared_ptr<data::ReadPattern> pattern;
+    {
+      MutexLock lock(file.mutex);
+      if (!file.pattern) file.pattern = seams_.reader.make_pattern();
+      pattern = file.pattern;
+    }
+    mode = seams_.reader.begin(*pattern, offset, plan.bytes, plan.extents);
+  }
   for (const ReadPlan::Piece& piece : plan.pieces) {
     const MutableBytes part = into.subspan(piece.at, piece.length);
     switch (piece.from) {
@@ -40,12 +50,7 @@ Status ClientImpl::execute(const ReadPlan& plan, OpenFile& file, MutableBytes in
         std::memcpy(part.data(), piece.chunk->bytes.get() + piece.first, part.size());
         break;
       case ReadPlan::Piece::From::kSlice:
-        if (!pattern) {
-          MutexLock lock(file.mutex);
-          if (!file.pattern) file.pattern = seams_.reader.make_pattern();
-          pattern = file.pattern;
-        }
-        TRY(seams_.reader.read(piece.target, piece.first, part, pattern.get(), piece.ahead));
+        TRY(seams_.reader.read(piece.target, piece.first, part, mode));
         break;
     }
   }
@@ -68,7 +73,7 @@ Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes i
       TRY(fetch_extents(inode, missing_from));
       continue;
     }
-    const Status status = execute(plan, *file, into);
+    const Status status = execute(plan, *file, offset, into);
     if (status.ok()) return plan.bytes;
     if (status.error().is(ENOENT) && !fetched_again) {
       // The segment was freed after the plan was made (repacked, overwritten): the owner knows

@@ -14,26 +14,27 @@ Status ClientImpl::hear_errors(OpenFile& file) {
   return error(inode.error_code, "inode {}: written data could not be made safe", inode.ino);
 }
 
-Status ClientImpl::commit_in_class(InodeState& inode, format::Durability durability) {
+Status ClientImpl::commit_in_class(InodeState& inode, format::Durability durability,
+                                   const std::atomic<bool>* given_up) {
   TRY(committer_.commit(inode));
-  if (durability == format::Durability::kObject) TRY(store(inode.ino));
+  if (durability == format::Durability::kObject) TRY(store(inode.ino, given_up));
   return {};
 }
 
-Status ClientImpl::store(Ino ino) {
-  TRY(seams_.staging.store_inode(ino));
+Status ClientImpl::store(Ino ino, const std::atomic<bool>* given_up) {
+  TRY(seams_.staging.store_inode(ino, given_up));
   committer_.sync_engine();
   return {};
 }
 
-Status ClientImpl::sync_inode(InodeState& inode) {
+Status ClientImpl::sync_inode(InodeState& inode, const std::atomic<bool>* given_up) {
   Ino parent = 0;
   {
     MutexLock lock(inode.latch);
     parent = inode.parent;
   }
   if (durability_.of_directory(parent) == format::Durability::kObject) {
-    return commit_in_class(inode, format::Durability::kObject);
+    return commit_in_class(inode, format::Durability::kObject, given_up);
   }
   TRY(committer_.make_durable(inode));
   // Replay finishes what is journaled; but only if the inode and its names are there to be found.
@@ -41,10 +42,10 @@ Status ClientImpl::sync_inode(InodeState& inode) {
   return {};
 }
 
-Status ClientImpl::fsync(HandleId handle, bool /*data_only*/) {
+Status ClientImpl::fsync(HandleId handle, bool /*data_only*/, const std::atomic<bool>* given_up) {
   const OpenFilePtr file = handles_.find(handle);
   if (!file) return Error(EBADF);
-  const Status synced = sync_inode(*file->inode);
+  const Status synced = sync_inode(*file->inode, given_up);
   const Status heard = hear_errors(*file);
   return heard.ok() ? synced : heard;
 }

@@ -121,6 +121,24 @@ TEST_F(ClientSync, rename_over_a_file_commits_the_new_bytes_first) {
   EXPECT_EQ(world.content("old"), "bytes");
 }
 
+TEST_F(ClientSync, rename_over_a_name_that_appears_meanwhile_commits_the_new_bytes_first) {
+  World world;
+  const HandleId file = world.create("new");
+  ASSERT_TRUE(world.write(file, 0, "bytes").ok());
+  bool made = false;
+  world.metadata.before_rename = [&] {
+    if (!made) world.close(world.create("old"));
+    made = true;
+  };
+  world.record();
+  ASSERT_TRUE(
+      world.client->rename(world.who, kRootIno, "new", kRootIno, "old", meta::RenameMode::kReplace)
+          .ok());
+  EXPECT_LT(world.when("commit_data"), world.events.size() - 1);
+  EXPECT_EQ(world.events.back(), "rename");
+  EXPECT_EQ(world.content("old"), "bytes");
+}
+
 TEST_F(ClientSync, rename_over_in_a_folder_of_class_object_stores_the_new_bytes_first) {
   World world;
   const Ino folder = world.client->mkdir(world.who, kRootIno, "d", 0755)->ino;

@@ -7,12 +7,16 @@
 namespace shoal::client {
 
 format::Durability DurabilityClasses::of_directory(Ino directory) {
+  return find(directory).durability;
+}
+
+DurabilityClasses::Found DurabilityClasses::find(Ino directory) {
   meta::Request request;
   request.session = session_;
   request.caller.kernel_checked = true;
   std::vector<Ino> passed;
   uint64_t forgotten = 0;
-  format::Durability found = of_volume_;
+  Found found{of_volume_, 0};
   Ino at = directory;
   for (int depth = 0; depth < kDepthMax; ++depth) {
     {
@@ -27,7 +31,7 @@ format::Durability DurabilityClasses::of_directory(Ino directory) {
     passed.push_back(at);
     const Result<std::string> value = metadata_.getxattr(request, at, kDurabilityXattr);
     if (value.ok() && (*value == "local" || *value == "object")) {
-      found = *value == "object" ? format::Durability::kObject : format::Durability::kLocal;
+      found = {*value == "object" ? format::Durability::kObject : format::Durability::kLocal, at};
       break;
     }
     if (value.ok())

@@ -24,6 +24,12 @@ class DurabilityClasses {
       : metadata_(metadata), session_(session), of_volume_(of_volume) {}
 
   format::Durability of_directory(Ino directory);
+  // The same, and where it was set (0: it is the volume's), for people.
+  struct Found {
+    format::Durability durability = format::Durability::kLocal;
+    Ino set_on = 0;
+  };
+  Found find(Ino directory);
   void forget();
 
  private:
@@ -36,7 +42,7 @@ class DurabilityClasses {
   SharedMutex mutex_;
   uint64_t forgotten_ GUARDED_BY(mutex_) =
       0;  // counts forget(): an answer found across one is not kept
-  std::unordered_map<Ino, format::Durability> cached_ GUARDED_BY(mutex_);
+  std::unordered_map<Ino, Found> cached_ GUARDED_BY(mutex_);
 };
 
 }  // namespace shoal::client

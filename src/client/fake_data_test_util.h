@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client/client.h"
+#include "data/read_pattern.h"
 #include "sys/mutex.h"
 
 namespace shoal::client {
@@ -133,7 +134,8 @@ class FakeStaging final : public data::Staging {
     it->second.stamp = stamp;
     it->second.dropped = stamp == 0;
   }
-  Status store_inode(Ino) override {
+  Status store_inode(Ino, const std::atomic<bool>* given_up) override {
+    if (given_up != nullptr && given_up->load()) return Error(EINTR);
     ++stores;
     trace("store_inode");
     return {};
@@ -143,6 +145,7 @@ class FakeStaging final : public data::Staging {
     return {};
   }
   bool holds(const SegmentId&) const override { return true; }
+  void will_need(const SegmentId&, uint64_t, uint64_t) override {}
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override {
     MutexLock lock(mutex_);
     const auto it = slices_.find(id);
@@ -184,9 +187,15 @@ class FakeReader final : public data::Reader {
   explicit FakeReader(FakeStaging& staging) : staging_(staging) {}
   int fail_enoent = 0;
   std::function<void()> before_read = [] {};
-  std::shared_ptr<data::ReadPattern> make_pattern() override { return nullptr; }
-  Status read(const format::Target& target, uint64_t first, MutableBytes into, data::ReadPattern*,
-              std::span<const format::Extent>) override {
+  std::shared_ptr<data::ReadPattern> make_pattern() override {
+    return std::make_shared<data::ReadPattern>();
+  }
+  data::ReadMode begin(data::ReadPattern&, uint64_t, uint64_t,
+                       std::span<const format::Extent>) override {
+    return data::ReadMode::kRandom;
+  }
+  Status read(const format::Target& target, uint64_t first, MutableBytes into,
+              data::ReadMode) override {
     before_read();
     if (fail_enoent > 0) {
       --fail_enoent;
@@ -203,9 +212,12 @@ class FakeReader final : public data::Reader {
 
 class FakeCache final : public cache::BlockCache {
  public:
-  bool read(const cache::ChunkKey&, uint32_t, MutableBytes) override { return false; }
+  bool read(const cache::ChunkKey&, uint32_t, MutableBytes, cache::Verify) override {
+    return false;
+  }
   void write(const cache::ChunkKey&, uint32_t, ByteView, uint32_t) override {}
   bool contains(const cache::ChunkKey&, uint32_t, uint32_t) const override { return false; }
+  uint32_t whole(const cache::ChunkKey&) const override { return 0; }
   void forget(const cache::ChunkKey&) override {}
   cache::CacheStats stats() const override { return {}; }
 };

@@ -36,6 +36,7 @@ class FakeMetadata final : public meta::Metadata {
   int fail_syncs = 0;
   std::function<void(const std::string&)> trace = [](const std::string&) {};
   std::function<void()> before_commit = [] {};
+  std::function<void()> before_rename = [] {};
   uint64_t commit_calls = 0;
   uint64_t conflicts = 0;
 
@@ -158,6 +159,7 @@ class FakeMetadata final : public meta::Metadata {
   }
   Result<Renamed> rename(const meta::Request&, Ino parent, std::string_view name, Ino new_parent,
                          std::string_view new_name, meta::RenameMode mode) override {
+    before_rename();
     MutexLock lock(mutex_);
     const auto from = now_.names.find({parent, std::string(name)});
     if (from == now_.names.end()) return Error(ENOENT);
@@ -472,8 +474,12 @@ class FakeMetadata final : public meta::Metadata {
     return attr;
   }
   static void cut(Node& node, uint64_t from, uint64_t to) {
+    auto it = node.extents.lower_bound(from);
+    if (it != node.extents.begin() && std::prev(it)->second.end() > from) --it;
     std::vector<format::Extent> kept;
-    for (const auto& [offset, extent] : node.extents) {
+    while (it != node.extents.end() && it->second.offset < to) {
+      const format::Extent extent = it->second;
+      it = node.extents.erase(it);
       if (extent.offset < from) {
         format::Extent head = extent;
         head.length = std::min(extent.length, from - extent.offset);
@@ -487,7 +493,6 @@ class FakeMetadata final : public meta::Metadata {
         kept.push_back(tail);
       }
     }
-    node.extents.clear();
     for (const format::Extent& extent : kept) node.extents[extent.offset] = extent;
   }
   static void recount(Node& node) {

@@ -25,7 +25,7 @@ class Planner {
       ReadPlan::Piece& piece = add(covered.offset, covered.end());
       piece.from = ReadPlan::Piece::From::kSlice;
       piece.target = *operation.place.record.target;
-      piece.first = first;
+      piece.first = operation.place.record.first + first;
       return;
     }
     uint64_t chunk_start = operation.offset;
@@ -52,8 +52,12 @@ class Planner {
         return Planned::kExtentsMissing;
       }
       const uint64_t end = std::min({to, page->to, committed_end});
-      for (size_t i = page->first_behind(from);
-           i < page->extents.size() && page->extents[i].offset < end; ++i) {
+      size_t i = page->first_behind(from);
+      if (!plan_.page) {
+        plan_.page = page;
+        plan_.extents = std::span(page->extents).subspan(i);
+      }
+      for (; i < page->extents.size() && page->extents[i].offset < end; ++i) {
         const format::Extent& extent = page->extents[i];
         const uint64_t begin = std::max(from, extent.offset);
         hole(from, begin);
@@ -62,11 +66,9 @@ class Planner {
         piece.from = ReadPlan::Piece::From::kSlice;
         piece.target = extent.target;
         piece.first = extent.first + (begin - extent.offset);
-        piece.ahead = std::span(page->extents).subspan(i + 1);
       }
       hole(from, end);
       from = end;
-      plan_.pages.push_back(std::move(page));
     }
     hole(from, to);
     return Planned::kReady;
@@ -91,20 +93,25 @@ Planned plan_read(const InodeState& inode, uint64_t offset, size_t length, ReadP
                   uint64_t& missing_from) {
   plan.bytes = 0;
   plan.pieces.clear();
-  plan.pages.clear();
+  plan.extents = {};
+  plan.page = nullptr;
   if (offset >= inode.size || length == 0) return Planned::kReady;
   const uint64_t end = offset + std::min<uint64_t>(length, inode.size - offset);
   Planner planner(inode, offset, plan);
   uint64_t position = offset;
   Planned result = Planned::kReady;
+  // The planner's inode is `inode`, whose latch is held; the analysis cannot see that.
+  const auto owners = [&](uint64_t from, uint64_t to) NO_THREAD_SAFETY_ANALYSIS {
+    result = planner.owners(from, to, missing_from);
+  };
   inode.overlay.visit(offset, end, [&](const Overlay::Piece& piece) NO_THREAD_SAFETY_ANALYSIS {
     if (result != Planned::kReady) return;
-    result = planner.owners(position, piece.offset, missing_from);
+    owners(position, piece.offset);
     if (result != Planned::kReady) return;
     planner.operation(piece);
     position = piece.end();
   });
-  if (result == Planned::kReady) result = planner.owners(position, end, missing_from);
+  if (result == Planned::kReady) owners(position, end);
   plan.bytes = end - offset;
   return result;
 }

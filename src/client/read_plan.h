@@ -16,14 +16,15 @@ struct ReadPlan {
     enum class From { kHole, kMemory, kSlice } from = From::kHole;
     size_t at = 0;  // in the reader's buffer
     size_t length = 0;
-    ChunkPtr chunk;                         // kMemory
-    format::Target target;                  // kSlice
-    uint64_t first = 0;                     // byte of the chunk or slice
-    std::span<const format::Extent> ahead;  // what follows in the file, for read-ahead
+    ChunkPtr chunk;         // kMemory
+    format::Target target;  // kSlice
+    uint64_t first = 0;     // byte of the chunk or slice
   };
   size_t bytes = 0;
   std::vector<Piece> pieces;
-  std::vector<ExtentCache::PagePtr> pages;  // keep `ahead` alive
+  // The owner's extents from the first that is read on, for read-ahead; in `page`.
+  std::span<const format::Extent> extents;
+  ExtentCache::PagePtr page;
 };
 
 enum class Planned { kReady, kExtentsMissing };

@@ -13,7 +13,6 @@ namespace shoal::cmd {
 namespace {
 
 constexpr size_t kExtentsShown = 100;
-constexpr const char* kDurabilityXattr = "trusted.shoal.durability";
 
 const char* type_name(uint32_t mode) {
   switch (mode & S_IFMT) {
@@ -42,20 +41,11 @@ Json extent_json(const format::Extent& extent, bool staged) {
   return json;
 }
 
-// The nearest directory upwards with a class of its own decides; else the volume does.
-Result<std::pair<std::string, std::string>> effective_durability(OpenVolume& volume, Ino ino) {
-  meta::Metadata& metadata = volume.owner()->metadata();
-  TRY_ASSIGN(meta::Attr attr, metadata.getattr(operator_request(), ino));
-  for (int depth = 0; depth < 4096; ++depth) {
-    const Result<std::string> own =
-        metadata.getxattr(operator_request(), attr.ino, kDurabilityXattr);
-    if (own.ok()) return std::pair(*own, std::string("set on inode ") + std::to_string(attr.ino));
-    if (attr.ino == kRootIno || attr.parent == 0) break;
-    Result<meta::Attr> parent = metadata.getattr(operator_request(), attr.parent);
-    if (!parent.ok()) break;
-    attr = *parent;
-  }
-  return std::pair(durability_name(volume.volume().durability), std::string("the volume's"));
+void add_durability(Json& json, client::Client& client, const meta::Attr& attr) {
+  const auto found = client.durability_of(attr.is_directory() ? attr.ino : attr.parent);
+  json["durability"] = durability_name(found.durability);
+  json["durability_from"] =
+      found.set_on == 0 ? "the volume's" : fmt::format("set on inode {}", found.set_on);
 }
 
 Result<Ino> argument_ino(const Json& arguments) {
@@ -83,9 +73,7 @@ Result<Json> serve_info(OpenVolume& volume, const Json& arguments, const Progres
   json["links"] = attr.nlink;
   json["born"] = time_text(attr.btime);
   json["data_version"] = attr.data_version;
-  TRY_ASSIGN(const auto durability, effective_durability(volume, ino));
-  json["durability"] = durability.first;
-  json["durability_from"] = durability.second;
+  add_durability(json, *volume.client(), attr);
   if (attr.is_regular()) {
     TRY_ASSIGN(const std::vector<format::Extent> extents, volume.client()->extents_of(caller, ino));
     json["extents"] = extents.size();
@@ -101,23 +89,27 @@ Result<Json> serve_info(OpenVolume& volume, const Json& arguments, const Progres
 Result<Json> serve_set(OpenVolume& volume, const Json& arguments, const ProgressJson&) {
   TRY_ASSIGN(const Ino ino, argument_ino(arguments));
   const std::string text = arguments.value("durability", "");
-  meta::Metadata& metadata = volume.owner()->metadata();
-  TRY_ASSIGN(const meta::Attr attr, metadata.getattr(operator_request(), ino));
+  if (volume.client() == nullptr) return error(ENOTCONN, "the volume is not mounted");
+  client::Client& client = *volume.client();
+  meta::Caller caller;
+  caller.kernel_checked = true;
+  TRY_ASSIGN(const meta::Attr attr, client.getattr(caller, ino));
   if (!attr.is_directory()) {
     return error(ENOTDIR,
                  "not a directory; a class is set on a directory and holds for what is below");
   }
+  // Through the client, which remembers the classes that it found.
   if (text == "inherit") {
-    const Status removed = metadata.removexattr(operator_request(), ino, kDurabilityXattr);
+    const Status removed = client.removexattr(caller, ino, client::kDurabilityXattr);
     if (!removed.ok() && !removed.error().is(ENODATA)) return removed.error();
   } else {
     TRY(parse_durability(text));
-    TRY(metadata.setxattr(operator_request(), ino, kDurabilityXattr, text,
-                          meta::Metadata::XattrMode::kEither, false));
+    TRY(client.setxattr(caller, ino, client::kDurabilityXattr, text,
+                        meta::Metadata::XattrMode::kEither, false));
   }
-  TRY_ASSIGN(const auto durability, effective_durability(volume, ino));
-  return Json{
-      {"inode", ino}, {"durability", durability.first}, {"durability_from", durability.second}};
+  Json json{{"inode", ino}};
+  add_durability(json, client, attr);
+  return json;
 }
 
 namespace {

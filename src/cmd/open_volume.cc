@@ -1,7 +1,10 @@
 #include "cmd/open_volume.h"
 
+#include <unordered_map>
+
 #include "base/log.h"
 #include "cmd/bucket.h"
+#include "engine/for_each.h"
 #include "format/keys.h"
 
 namespace shoal::cmd {
@@ -79,20 +82,15 @@ Status OpenVolume::own(const OpenSettings& settings) {
 
 Result<std::unordered_map<uint32_t, std::string>> OpenVolume::gone_stores() {
   std::unordered_map<uint32_t, std::string> gone;
-  const std::string prefix = format::store_key(Uuid{}).substr(0, 1);
-  std::string begin = prefix;
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page,
-               engine_->scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::StoreRecord record, format::decode_store(item.value));
-      if (record.host != host_name()) continue;
-      TRY_ASSIGN(const bool there, exists(runtime_.fs, record.path));
-      if (!there) gone.emplace(record.number, record.path);
-    }
-    if (!page.more) return gone;
-    begin = page.items.back().key + '\0';
-  }
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const format::StoreRecord record, format::decode_store(item.value));
+    if (record.host != host_name()) return engine::Visit::kContinue;
+    TRY_ASSIGN(const bool there, exists(runtime_.fs, record.path));
+    if (!there) gone.emplace(record.number, record.path);
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(*engine_, nullptr, format::store_prefix(), visit));
+  return gone;
 }
 
 // A store of this machine whose folder is gone took acknowledged bytes with it, unless it had
@@ -101,19 +99,13 @@ Result<std::unordered_map<uint32_t, std::string>> OpenVolume::gone_stores() {
 Status OpenVolume::refuse_gone_stores() {
   TRY_ASSIGN(const auto gone, gone_stores());
   if (gone.empty()) return {};
-  std::unordered_map<uint32_t, uint64_t> staged;
-  const std::string prefix = format::segment_key(SegmentId{}).substr(0, 1);
-  std::string begin = prefix;
-  for (bool more = true; more;) {
-    TRY_ASSIGN(const engine::Page page,
-               engine_->scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::Segment segment, format::decode_segment(item.value));
-      if (segment.state == format::Segment::State::kStaging) ++staged[segment.store];
-    }
-    more = page.more;
-    if (more) begin = page.items.back().key + '\0';
-  }
+  std::unordered_map<uint32_t, uint64_t> staged;  // segments by store
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const format::Segment segment, format::decode_segment(item.value));
+    if (segment.state == format::Segment::State::kStaging) ++staged[segment.store];
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(*engine_, nullptr, format::segment_prefix(), visit));
   for (const auto& [number, folder] : gone) {
     if (!staged.contains(number)) continue;
     return error(ENOENT,

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "data/block_source.h"
+#include "format/segment.h"
 #include "object/object_store.h"
 #include "sys/mutex.h"
 
@@ -34,6 +35,9 @@ class FrameTables {
  private:
   struct Slot;
   Result<std::shared_ptr<const FrameTable>> load(const SegmentId& id);
+  Result<format::Footer> read_footer(const SegmentId& id, uint64_t object_bytes, uint64_t* from);
+  static Result<std::shared_ptr<const FrameTable>> table_of(const SegmentId& id,
+                                                            const format::Footer& footer);
 
   object::ObjectStore& store_;
   BlockSource& blocks_;

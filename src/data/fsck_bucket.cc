@@ -4,6 +4,7 @@
 #include <map>
 
 #include "data/verify_segment.h"
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "format/segment.h"
 #include "format/volume.h"
@@ -24,21 +25,15 @@ class BucketFsck {
 
   Result<BucketReport> run() {
     TRY(list_objects());
-    const std::string first = format::segment_key(SegmentId{}).substr(0, 1);
-    const std::string end = engine::prefix_end(first);
-    std::string begin = first;
+    const auto check = [&](const engine::Item& item) -> Result<engine::Visit> {
+      TRY_ASSIGN(const SegmentId id, format::parse_segment_key(item.key));
+      TRY_ASSIGN(const Segment record, format::decode_segment(item.value));
+      TRY(record.state == Segment::State::kStored ? check_stored(id, record)
+                                                  : check_staged(id, record));
+      return engine::Visit::kContinue;
+    };
     const std::unique_ptr<engine::ReadToken> token = engine_.read_token();
-    for (bool more = true; more;) {
-      TRY_ASSIGN(const engine::Page page, engine_.scan(token.get(), begin, end, kPageEntriesMax));
-      for (const engine::Item& item : page.items) {
-        TRY_ASSIGN(const SegmentId id, format::parse_segment_key(item.key));
-        TRY_ASSIGN(const Segment record, format::decode_segment(item.value));
-        TRY(record.state == Segment::State::kStored ? check_stored(id, record)
-                                                    : check_staged(id, record));
-      }
-      more = page.more;
-      if (more) begin = page.items.back().key + '\0';
-    }
+    TRY(engine::for_each_with(engine_, token.get(), format::segment_prefix(), check));
     TRY(name_files());
     return std::move(report_);
   }

@@ -12,11 +12,25 @@ void FrameIndex::add(uint64_t slice_offset, std::vector<uint32_t> crcs) {
   slices_.push_back({slice_offset, std::move(crcs)});
 }
 
+void FrameIndex::extend(uint64_t slice_offset, std::span<const uint32_t> crcs) {
+  if (slices_.empty()) slices_.push_back({slice_offset, {}});
+  CHECK(slices_.back().offset == slice_offset);
+  slices_.back().crcs.insert(slices_.back().crcs.end(), crcs.begin(), crcs.end());
+}
+
 const std::vector<uint32_t>* FrameIndex::find(uint64_t slice_offset) const {
   const auto at =
       std::lower_bound(slices_.begin(), slices_.end(), slice_offset,
                        [](const Slice& slice, uint64_t offset) { return slice.offset < offset; });
   return at != slices_.end() && at->offset == slice_offset ? &at->crcs : nullptr;
+}
+
+void Journal::note_record(Ino ino, uint64_t new_end, std::chrono::nanoseconds now) {
+  if (records == 0) first_record_at = now;
+  ++records;
+  ++uncommitted;
+  end = new_end;
+  note_ino(ino);
 }
 
 void Journal::sort_inos() {

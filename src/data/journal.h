@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/bytes.h"
@@ -31,7 +32,8 @@ namespace shoal::data {
 // headers.
 class FrameIndex {
  public:
-  void add(uint64_t slice_offset, std::vector<uint32_t> crcs);  // offsets ascend
+  void add(uint64_t slice_offset, std::vector<uint32_t> crcs);         // offsets ascend
+  void extend(uint64_t slice_offset, std::span<const uint32_t> crcs);  // of the last slice
   const std::vector<uint32_t>* find(uint64_t slice_offset) const;
 
  private:
@@ -50,7 +52,14 @@ struct Journal {
         segment(header_.segment),
         header(header_),
         file(std::move(file_)),
-        name(file_name) {}
+        name(file_name),
+        end(begin()),
+        synced_end(begin()) {}
+
+  // Where records, or the slice of a large writer, begin.
+  uint64_t begin() const {
+    return header.external ? format::kExternalSliceAt : format::kSegmentHeaderBytes;
+  }
 
   const uint64_t ticket;
   const SegmentId segment;
@@ -65,14 +74,14 @@ struct Journal {
   bool poisoned GUARDED_BY(mutex) = false;  // a sync failed: never written or synced again
   bool marked GUARDED_BY(mutex) = false;    // poisoned, and the file's name says so, durably
   bool dirty GUARDED_BY(mutex) = false;     // among those that the next sync looks at
-  bool torn GUARDED_BY(mutex) = false;  // found so by recovery: a record behind `end` is not whole
+  // Found so by recovery: a record behind `end`, or bytes of a large writer, are not whole.
+  bool torn GUARDED_BY(mutex) = false;
   bool discard GUARDED_BY(mutex) = false;  // nobody names it: `B` is removed instead of an upload
   bool keep GUARDED_BY(mutex) = false;     // uploaded even without a record: an extent names it
   bool telling GUARDED_BY(mutex) = false;  // somebody is talking to the owner about it
   bool complete_told GUARDED_BY(mutex) = false;
-  uint64_t end GUARDED_BY(mutex) = format::kSegmentHeaderBytes;  // behind the last whole record
-  uint64_t synced_end GUARDED_BY(mutex) =
-      format::kSegmentHeaderBytes;              // likewise, of what is durable
+  uint64_t end GUARDED_BY(mutex);               // behind the last whole record
+  uint64_t synced_end GUARDED_BY(mutex);        // likewise, of what is durable
   uint64_t object_bytes GUARDED_BY(mutex) = 0;  // 0: the footer is not in the file yet
   uint64_t records GUARDED_BY(mutex) = 0;
   uint64_t uncommitted GUARDED_BY(mutex) = 0;
@@ -85,12 +94,27 @@ struct Journal {
   std::vector<uint64_t> lost GUARDED_BY(mutex);  // poisoned: positions that are gone; ascending
   std::vector<Ino> inos GUARDED_BY(mutex);       // of its records; sorted once it is sealed
   FrameIndex frames GUARDED_BY(mutex);
+  // Segments of large writers that its records name: it outlives them here, since without its
+  // records nobody knows their frames.
+  std::vector<std::shared_ptr<Journal>> needs GUARDED_BY(mutex);
+  // External: frames whose bytes were found not to be what their record says; ascending.
+  std::vector<uint32_t> damaged_frames GUARDED_BY(mutex);
   std::chrono::nanoseconds first_record_at GUARDED_BY(mutex){0};
   std::chrono::nanoseconds retry_at GUARDED_BY(mutex){0};  // no upload before
   int failures GUARDED_BY(mutex) = 0;
 
   void note_ino(Ino ino) REQUIRES(mutex) {
     if (inos.empty() || inos.back() != ino) inos.push_back(ino);
+  }
+  // One more record, which leaves the end of what counts at `new_end`.
+  void note_record(Ino ino, uint64_t new_end, std::chrono::nanoseconds now) REQUIRES(mutex);
+  // Its last record was committed after the owner had been told that it is stored.
+  bool finished() const REQUIRES(mutex) {
+    return uncommitted == 0 && state == State::kStored && !complete_told;
+  }
+  // `B` says that it is stored and complete, or is gone, and that is durable.
+  bool told(Stamp synced) const REQUIRES(mutex) {
+    return state == State::kStored && complete_told && told_stamp <= synced;
   }
   void sort_inos() REQUIRES(mutex);
   bool holds_ino(Ino ino) REQUIRES(mutex) {

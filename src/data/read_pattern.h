@@ -4,62 +4,64 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "base/ids.h"
 #include "sys/mutex.h"
 
 namespace shoal::data {
 
-// A place in the bucket: byte `offset` of a segment.
-struct ObjectPosition {
-  SegmentId segment;
-  uint64_t offset = 0;
-};
-
 // Thread-safe. The kernel sends the pieces of one read-ahead window to several threads at once, so
-// pieces may arrive a little out of order and still are one stream.
+// requests may arrive a little out of order and still are one stream.
 class ReadPattern {
  public:
   static constexpr uint64_t kWindowFirst = 1 << 20;
-  static constexpr uint64_t kSlack = 4 << 20;  // how far out of order a stream's piece may be
+  static constexpr uint64_t kSlack = 4 << 20;  // how far out of order a stream's request may be
 
-  // Notes a read of `length` bytes at `at`; `next_extent` is where the file goes on when this read
-  // ended an extent. Returns the bytes to read ahead behind it: 0 unless this is a stream.
-  uint64_t note(const ObjectPosition& at, uint64_t length, const ObjectPosition* next_extent,
-                uint64_t window_max) {
+  // Where to read ahead.
+  struct Look {
+    uint64_t window = 0;  // bytes behind the read; 0: this is no stream
+    uint64_t from = 0;    // up to here everything was asked for
+    uint64_t stream = 0;  // for looked_to()
+  };
+
+  // Notes a read of [offset, offset + length).
+  Look note(uint64_t offset, uint64_t length, uint64_t window_max) {
     MutexLock lock(mutex_);
-    const bool stream = near(at, next_) || near(at, other_);
-    const ObjectPosition after{at.segment, at.offset + length};
-    other_ = next_extent != nullptr ? *next_extent : after;
-    if (!stream) {
+    const uint64_t distance = offset > next_ ? offset - next_ : next_ - offset;
+    const bool goes_on = known_ && distance <= kSlack;
+    known_ = true;
+    if (!goes_on) {
+      ++stream_;
       window_ = 0;
-      next_ = after;
-      return 0;
+      next_ = offset + length;
+      ahead_to_ = 0;
+      return {};
     }
-    if (next_.segment != after.segment || after.offset > next_.offset) next_ = after;
+    next_ = std::max(next_, offset + length);
     advanced_ += length;
     if (window_ == 0) {
-      window_ = kWindowFirst;
+      window_ = std::min(kWindowFirst, window_max);
       advanced_ = 0;
     } else if (advanced_ >= window_ / 2) {  // double once half of the window was really used
       window_ = std::min(window_ * 2, window_max);
       advanced_ = 0;
     }
-    return window_;
+    return {window_, std::max(offset, ahead_to_), stream_};
+  }
+
+  // Up to here everything was asked for: each part of a file is looked at once. Ignored when the
+  // program went elsewhere meanwhile.
+  void looked_to(const Look& look, uint64_t offset) {
+    MutexLock lock(mutex_);
+    if (look.stream == stream_) ahead_to_ = std::max(ahead_to_, offset);
   }
 
  private:
-  static bool near(const ObjectPosition& at, const ObjectPosition& expected) {
-    if (at.segment != expected.segment || at.segment.is_zero()) return false;
-    const uint64_t distance =
-        at.offset > expected.offset ? at.offset - expected.offset : expected.offset - at.offset;
-    return distance <= kSlack;
-  }
-
   Mutex mutex_;
-  ObjectPosition next_ GUARDED_BY(mutex_);   // end of the furthest read of the stream
-  ObjectPosition other_ GUARDED_BY(mutex_);  // start of the extent behind it
+  bool known_ GUARDED_BY(mutex_) = false;
+  uint64_t stream_ GUARDED_BY(mutex_) = 0;  // how many there were so far
+  uint64_t next_ GUARDED_BY(mutex_) = 0;    // end of the furthest read of the stream
   uint64_t window_ GUARDED_BY(mutex_) = 0;
   uint64_t advanced_ GUARDED_BY(mutex_) = 0;  // bytes read since the window last changed
+  uint64_t ahead_to_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace shoal::data

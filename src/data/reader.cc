@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 
 #include "base/crc32c.h"
 #include "base/limits.h"
@@ -9,28 +10,54 @@
 #include "data/block_source.h"
 #include "data/frame_tables.h"
 #include "data/read_pattern.h"
+#include "data/staged_ahead.h"
 
 namespace shoal::data {
 namespace {
 
 using format::Target;
 
-constexpr int kFetchTries = 3;                   // of a range whose CRC does not match
+constexpr uint64_t kNearBytes = 8 << 20;         // this far ahead, blocks are needed very soon
 constexpr uint64_t kFrameTableBytes = 16 << 20;  // memory for footers
+
+// What one look ahead found worth having: few blocks, in the order in which the file needs them.
+class Ahead {
+ public:
+  static constexpr size_t kBlocksMax = 12;  // 48 MiB
+
+  // False: there are too many different blocks.
+  bool add(const BlockId& id, uint64_t file_offset) {
+    for (const Item& item : items_) {
+      if (item.id == id) return true;
+    }
+    if (items_.size() == kBlocksMax) return false;
+    items_.push_back({id, file_offset});
+    return true;
+  }
+  struct Item {
+    BlockId id;
+    uint64_t file_offset = 0;  // where it is first needed
+  };
+  const std::vector<Item>& items() const { return items_; }
+
+ private:
+  std::vector<Item> items_;
+};
 
 class ReaderImpl final : public Reader {
  public:
   ReaderImpl(const Seams& seams, Staging* staging, const ReaderOptions& options)
       : staging_(staging),
         options_(options),
-        blocks_(seams.store, seams.cache, seams.executor, seams.volume,
-                {options.memory_bytes, options.in_flight_bytes_max, options.deadline}),
+        blocks_(seams.store, seams.cache, seams.executor, seams.clock, seams.volume,
+                limits_of(options)),
         tables_(seams.store, blocks_, seams.volume, kFrameTableBytes, options.deadline) {}
 
   std::shared_ptr<ReadPattern> make_pattern() override { return std::make_shared<ReadPattern>(); }
 
-  Status read(const Target& target, uint64_t first, MutableBytes into, ReadPattern* pattern,
-              std::span<const format::Extent> ahead) override;
+  ReadMode begin(ReadPattern& pattern, uint64_t offset, uint64_t length,
+                 std::span<const format::Extent> extents) override;
+  Status read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) override;
   ReadStats stats() const override;
   void forget(const SegmentId& id) override {
     blocks_.drop(id, 0, kSegmentBytesMax + kBlockBytes);
@@ -38,6 +65,20 @@ class ReaderImpl final : public Reader {
   }
 
  private:
+  static BlockSource::Limits limits_of(const ReaderOptions& options) {
+    BlockSource::Limits limits;
+    limits.memory_bytes = options.memory_bytes;
+    limits.ahead_bytes_max = options.ahead_bytes_max;
+    limits.fill_bytes_max = options.fill_bytes_max;
+    limits.deadline = options.deadline;
+    return limits;
+  }
+
+  // Tells whether bytes are those that were written.
+  using Matches = std::function<Result<bool>(ByteView bytes)>;
+  // Fills `into` from byte `offset` of the object, with a copy that matches.
+  Status read_checked(const Target& target, uint64_t offset, MutableBytes into,
+                      BlockSource::Want want, const Matches& matches);
   // Reads stored bytes of the object; `from_staging` tells which copy it was.
   Status fetch(const Target& target, uint64_t offset, MutableBytes into, BlockSource::Want want,
                bool* from_staging);
@@ -47,9 +88,8 @@ class ReaderImpl final : public Reader {
                      BlockSource::Want want);
   Result<std::vector<uint32_t>> crcs_of(const Target& target, uint64_t first_frame,
                                         uint64_t frames);
-  void read_ahead(const Target& target, uint64_t from, uint64_t window,
-                  std::span<const format::Extent> ahead);
-  void corrupt(const Target& target, uint64_t offset, uint64_t length);
+  void start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
+             uint64_t offset, uint64_t looked_to);
 
   Staging* const staging_;
   const ReaderOptions options_;
@@ -70,45 +110,64 @@ Status check_target(const Target& target, uint64_t first, size_t length) {
   return {};
 }
 
-Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into,
-                        ReadPattern* pattern, std::span<const format::Extent> ahead) {
-  TRY(check_target(target, first, into.size()));
-  BlockSource::Want want = BlockSource::Want::kExact;
-  if (pattern != nullptr) {
-    ObjectPosition next;
-    const bool ends = first + into.size() == target.length && !ahead.empty();
-    if (ends) next = {ahead[0].target.segment, ahead[0].target.offset + ahead[0].first};
-    const uint64_t window = pattern->note({target.segment, target.offset + first}, into.size(),
-                                          ends ? &next : nullptr, options_.read_ahead_bytes_max);
-    if (window > 0) {
-      want = BlockSource::Want::kWholeBlock;
-      read_ahead(target, first + into.size(), window, ahead);
+ReadMode ReaderImpl::begin(ReadPattern& pattern, uint64_t offset, uint64_t length,
+                           std::span<const format::Extent> extents) {
+  const ReadPattern::Look look = pattern.note(offset, length, options_.read_ahead_bytes_max);
+  if (look.window == 0) return ReadMode::kRandom;
+  const uint64_t from = look.from, to = offset + length + look.window;
+  Ahead ahead;
+  StagedAhead staged;
+  uint64_t looked_to = from;
+  bool full = false, scattered = false;
+  for (size_t i = 0; i < extents.size() && !full; ++i) {
+    const format::Extent& extent = extents[i];
+    if (extent.end() <= from) continue;
+    if (extent.offset >= to) break;
+    const uint64_t begin = std::max(from, extent.offset), end = std::min(to, extent.end());
+    looked_to = end;
+    if (extent.target.kind != Target::Kind::kSegment) continue;
+    const uint64_t place = extent.target.offset + extent.first;  // in the segment, of extent.offset
+    const uint64_t first = place + (begin - extent.offset), last = place + (end - extent.offset);
+    if (staging_ != nullptr && staging_->holds(extent.target.segment)) {
+      staged.add(extent.target.segment, first, last);
+      continue;
+    }
+    for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last && !full; ++block) {
+      const uint64_t needed =
+          block * kBlockBytes <= first ? begin : begin + (block * kBlockBytes - first);
+      full = !ahead.add({extent.target.segment, block}, needed);
+      if (!full) continue;
+      // Large extents are gone on with at the next read; a file that was written in small pieces
+      // all over the bucket gains nothing from whole blocks.
+      looked_to = needed;
+      scattered = needed - from < Ahead::kBlocksMax * kBlockBytes / 4;
     }
   }
-  if (target.length <= kFrameBytesMax) return read_one_frame(target, first, into, want);
-  return read_frames(target, first, into, want);
+  for (const StagedAhead::Range& range : staged.merged()) {
+    staging_->will_need(range.segment, range.begin, range.end);
+  }
+  if (scattered) return ReadMode::kRandom;
+  start(ahead, pattern, look, offset, looked_to);
+  return ReadMode::kStream;
 }
 
-void ReaderImpl::read_ahead(const Target& target, uint64_t from, uint64_t window,
-                            std::span<const format::Extent> ahead) {
-  auto start = [this](const Target& slice, uint64_t first, uint64_t length) {
-    if (length == 0 || slice.kind != Target::Kind::kSegment) return;
-    if (staging_ != nullptr && staging_->holds(slice.segment)) return;
-    const uint64_t begin = slice.offset + first;
-    for (uint64_t block = begin / kBlockBytes; block * kBlockBytes < begin + length; ++block) {
-      blocks_.prefetch({slice.segment, block});
-    }
-  };
-  uint64_t left = window;
-  const uint64_t here = std::min(left, target.length - from);
-  start(target, from, here);
-  left -= here;
-  for (const format::Extent& extent : ahead) {
-    if (left == 0) break;
-    const uint64_t n = std::min(left, extent.length);
-    start(extent.target, extent.first, n);
-    left -= n;
+// Asks for the blocks one by one, up to where it is refused; there the next read goes on.
+void ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, const ReadPattern::Look& look,
+                       uint64_t offset, uint64_t looked_to) {
+  for (const Ahead::Item& item : ahead.items()) {
+    if (blocks_.prefetch(item.id, item.file_offset < offset + kNearBytes)) continue;
+    looked_to = item.file_offset;
+    break;
   }
+  pattern.looked_to(look, looked_to);
+}
+
+Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) {
+  TRY(check_target(target, first, into.size()));
+  const BlockSource::Want want =
+      mode == ReadMode::kStream ? BlockSource::Want::kWholeBlock : BlockSource::Want::kExact;
+  if (target.length <= kFrameBytesMax) return read_one_frame(target, first, into, want);
+  return read_frames(target, first, into, want);
 }
 
 Status ReaderImpl::fetch(const Target& target, uint64_t offset, MutableBytes into,
@@ -126,11 +185,28 @@ Status ReaderImpl::fetch(const Target& target, uint64_t offset, MutableBytes int
   return blocks_.read(target.segment, offset, into, want);
 }
 
-// After a mismatch nobody may be served the same copy again.
-void ReaderImpl::corrupt(const Target& target, uint64_t offset, uint64_t length) {
-  ++crc_errors_;
-  blocks_.drop(target.segment, offset, length);
-  tables_.drop(target.segment);
+Status ReaderImpl::read_checked(const Target& target, uint64_t offset, MutableBytes into,
+                                BlockSource::Want want, const Matches& matches) {
+  for (int attempt = 0; attempt < kFetchTries; ++attempt) {
+    if (attempt > 0) ++retries_;
+    bool from_staging = false;
+    std::string why = "CRC mismatch";
+    if (Status got = fetch(target, offset, into, want, &from_staging); got.ok()) {
+      TRY_ASSIGN(const bool right, matches(into));
+      if (right) return {};
+      ++crc_errors_;
+    } else if (got.error().is(ENODATA)) {
+      why = got.error().text();
+    } else {
+      return got;
+    }
+    // Nobody may be served this copy again.
+    blocks_.drop(target.segment, offset, into.size());
+    log(LogLevel::kError, "segment {}: bytes {} … {} from {}: {}", target.segment.to_string(),
+        offset, offset + into.size(), from_staging ? "staging" : "cache or bucket", why);
+  }
+  return error(EIO, "segment {}: bytes {} … {} are corrupt or missing", target.segment.to_string(),
+               offset, offset + into.size());
 }
 
 Status ReaderImpl::read_one_frame(const Target& target, uint64_t first, MutableBytes into,
@@ -140,21 +216,10 @@ Status ReaderImpl::read_one_frame(const Target& target, uint64_t first, MutableB
   const bool whole = first == 0 && into.size() == target.length;
   ByteBuffer buffer(whole ? 0 : target.length);
   const MutableBytes slice = whole ? into : MutableBytes(buffer);
-  for (int attempt = 0; attempt < kFetchTries; ++attempt) {
-    if (attempt > 0) ++retries_;
-    bool from_staging = false;
-    TRY(fetch(target, target.offset, slice, want, &from_staging));
-    if (crc32c(slice) == *target.crc) {
-      if (!whole) std::memcpy(into.data(), slice.data() + first, into.size());
-      return {};
-    }
-    corrupt(target, target.offset, target.length);
-    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})",
-        target.segment.to_string(), target.offset, target.offset + target.length,
-        from_staging ? "staging" : "cache or bucket");
-  }
-  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(),
-               target.offset, target.offset + target.length);
+  TRY(read_checked(target, target.offset, slice, want,
+                   [&](ByteView bytes) -> Result<bool> { return crc32c(bytes) == *target.crc; }));
+  if (!whole) std::memcpy(into.data(), slice.data() + first, into.size());
+  return {};
 }
 
 Result<std::vector<uint32_t>> ReaderImpl::crcs_of(const Target& target, uint64_t first_frame,
@@ -191,30 +256,20 @@ Status ReaderImpl::read_frames(const Target& target, uint64_t first, MutableByte
       std::min<uint64_t>((first + into.size() + frame - 1) / frame * frame, target.length);
   const bool aligned = begin == first && end == first + into.size();
   ByteBuffer buffer(aligned ? 0 : end - begin);
-  const MutableBytes bytes = aligned ? into : MutableBytes(buffer);
-  for (int attempt = 0; attempt < kFetchTries; ++attempt) {
-    if (attempt > 0) ++retries_;
-    bool from_staging = false;
-    TRY(fetch(target, target.offset + begin, bytes, want, &from_staging));
+  const MutableBytes frames = aligned ? into : MutableBytes(buffer);
+  const auto matches = [&](ByteView bytes) -> Result<bool> {
     TRY_ASSIGN(const std::vector<uint32_t> crcs,
                crcs_of(target, begin / frame, (end - begin + frame - 1) / frame));
-    bool right = true;
-    for (size_t i = 0; i < crcs.size() && right; ++i) {
-      const ByteView piece =
-          ByteView(bytes).subspan(i * frame, std::min<size_t>(frame, bytes.size() - i * frame));
-      right = crc32c(piece) == crcs[i];
+    for (size_t i = 0; i < crcs.size(); ++i) {
+      const size_t at = i * frame;
+      if (crc32c(bytes.subspan(at, std::min<size_t>(frame, bytes.size() - at))) != crcs[i])
+        return false;
     }
-    if (right) {
-      if (!aligned) std::memcpy(into.data(), bytes.data() + (first - begin), into.size());
-      return {};
-    }
-    corrupt(target, target.offset + begin, end - begin);
-    log(LogLevel::kError, "segment {}: CRC mismatch in bytes {} … {} ({})",
-        target.segment.to_string(), target.offset + begin, target.offset + end,
-        from_staging ? "staging" : "cache or bucket");
-  }
-  return error(EIO, "segment {}: bytes {} … {} are corrupt", target.segment.to_string(),
-               target.offset + begin, target.offset + end);
+    return true;
+  };
+  TRY(read_checked(target, target.offset + begin, frames, want, matches));
+  if (!aligned) std::memcpy(into.data(), frames.data() + (first - begin), into.size());
+  return {};
 }
 
 ReadStats ReaderImpl::stats() const {

@@ -17,15 +17,18 @@
 namespace shoal::data {
 
 struct ReaderOptions {
-  uint64_t memory_bytes = 64 << 20;          // frame tables and blocks kept in memory
+  uint64_t memory_bytes = 64 << 20;          // blocks kept in memory
   uint64_t read_ahead_bytes_max = 32 << 20;  // window per stream
-  uint64_t in_flight_bytes_max = 64 << 20;   // over all streams
+  uint64_t ahead_bytes_max = 48 << 20;       // read ahead over all streams and not yet asked for
+  uint64_t fill_bytes_max = 64 << 20;        // fetched and on their way to the disk cache
   std::chrono::milliseconds deadline{30'000};
 };
 
-// Remembers how one open file is being read: sequential, strided, random. One per handle;
-// thread-safe.
+// Remembers how one open file is being read: as a stream or at random. One per handle; thread-safe.
 class ReadPattern;
+
+// kStream: what lies around will be wanted too, so whole blocks are fetched and kept for it.
+enum class ReadMode { kRandom, kStream };
 
 struct ReadStats {
   uint64_t staged_bytes = 0, memory_bytes = 0, disk_bytes = 0, store_bytes = 0;
@@ -47,11 +50,15 @@ class Reader {
 
   virtual std::shared_ptr<ReadPattern> make_pattern() = 0;  // shared with read-ahead in flight
 
-  // Fills `into` with bytes [first, first + into.size()) of the slice. `extents_ahead`: what lies
-  // behind in the file, for read-ahead (may be empty). ENOENT: the segment is gone (the caller
-  // fetches extents again, once); EIO: everything was tried; the message names segment and range.
+  // A program reads [offset, offset + length) of a file: tells how its pieces should be read, and
+  // starts reading ahead. `extents`: some of the file's, ascending, from the one at `offset` on.
+  virtual ReadMode begin(ReadPattern& pattern, uint64_t offset, uint64_t length,
+                         std::span<const format::Extent> extents) = 0;
+  // Fills `into` with bytes [first, first + into.size()) of the slice. ENOENT: the segment is gone
+  // (the caller fetches extents again, once); EIO: everything was tried; the message names segment
+  // and range.
   virtual Status read(const format::Target& target, uint64_t first, MutableBytes into,
-                      ReadPattern* pattern, std::span<const format::Extent> extents_ahead) = 0;
+                      ReadMode mode) = 0;
 
   virtual ReadStats stats() const = 0;
   virtual void forget(const SegmentId& id) = 0;  // freed: drop what is cached of it

@@ -140,7 +140,7 @@ class Repacker {
   Status copy(const Maintenance::Reference& reference) {
     std::string slice(reference.extent.length, '\0');
     const Status read = reader_.read(reference.extent.target, reference.extent.first,
-                                     as_mutable_bytes(slice), nullptr, {});
+                                     as_mutable_bytes(slice), ReadMode::kRandom);
     if (!read.ok()) {
       // Corrupt or gone: it stays where it is, for its reader to hear of it.
       log(LogLevel::kError, "repack: inode {} at {}: {}", reference.ino, reference.extent.offset,

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/log.h"
+#include "data/external_segment.h"
 
 namespace shoal::data {
 
@@ -46,8 +47,13 @@ Result<ReplayReport> StagingImpl::replay(meta::Metadata& metadata, uint32_t stor
   metadata_ = &metadata;
   store_number_ = store_number;
   TRY_ASSIGN(ReplayReport report, Replay(*this, metadata).run());
+  bytes_are_missing_.clear();
   replayed_ = true;
-  post([this] { prepare_ahead(); });
+  {
+    MutexLock lock(mutex_);
+    standby_[kSmall].wanted = true;
+  }
+  post([this] { prepare_ahead(kSmall); });
   pump();
   return report;
 }
@@ -63,9 +69,13 @@ Result<ReplayReport> Replay::run() {
     source->journal = journal;
     MutexLock lock(journal->mutex);
     source->end = journal->end;
-    report_.records += journal->records;
-    report_.torn_tails += journal->torn ? 1 : 0;
     ++report_.journals;
+    if (journal->header.external) {
+      large_[journal->segment] = source.get();
+    } else {
+      report_.records += journal->records;
+    }
+    report_.torn_tails += journal->torn ? 1 : 0;
     sources_.push_back(std::move(source));
   }
   TRY(make_durable());
@@ -108,35 +118,42 @@ Status Replay::offer_all() {
   };
   std::priority_queue<Source*, std::vector<Source*>, decltype(later)> heap(later);
   for (const auto& source : sources_) {
+    if (source->journal->header.external) continue;
     TRY(advance(*source));
     if (source->position < source->end) heap.push(source.get());
   }
   while (!heap.empty()) {
     Source& source = *heap.top();
     heap.pop();
-    if (source.journal->header.lineage != staging_.identity_.lineage) {
-      ++report_.conflicts;
-      ++source.refused;
-      note("written under another lineage, not applied: " + describe(source.header));
-    } else {
-      TRY_ASSIGN(meta::DataRecord record, data_record(source));
-      batch_.push_back(std::move(record));
-      batch_sources_.push_back(&source);
-      batch_bytes_ += kRecordCost;
-      if (batch_.size() >= kBatchRecordsMax || batch_bytes_ + kRecordCost > kBatchBytesMax)
-        TRY(flush_batch());
-    }
+    // Without its bytes it ends what can be known of its inode. (Or the owner has had it for long.)
+    if (!staging_.bytes_are_missing_.contains(source.header.sequence)) TRY(offer(source));
     TRY(advance(source));
     if (source.position < source.end) heap.push(&source);
   }
   return flush_batch();
 }
 
-Result<meta::DataRecord> Replay::data_record(Source& source) {
+Status Replay::offer(Source& source) {
+  TRY_ASSIGN(Offered one, offered(source));
+  if (source.journal->header.lineage != staging_.identity_.lineage) {
+    ++report_.conflicts;
+    ++one.journal->refused;
+    ++one.bytes->refused;
+    note("written under another lineage, not applied: " + describe(source.header));
+    return {};
+  }
+  batch_.push_back(std::move(one));
+  batch_bytes_ += kRecordCost;
+  const bool full =
+      batch_.size() >= kBatchRecordsMax || batch_bytes_ + kRecordCost > kBatchBytesMax;
+  return full ? flush_batch() : Status();
+}
+
+Result<Replay::Offered> Replay::offered(Source& source) {
   const RecordHeader& h = source.header;
-  meta::DataRecord record;
-  record.header = h;
-  if (h.kind != RecordKind::kData) return record;
+  Offered one{{}, &source, &source};
+  one.record.header = h;
+  if (h.kind != RecordKind::kData) return one;
   format::Target target;
   target.segment = source.journal->segment;
   target.offset = source.position + format::kRecordHeaderBytes;
@@ -146,55 +163,58 @@ Result<meta::DataRecord> Replay::data_record(Source& source) {
     ByteBuffer payload(h.payload_length);
     TRY_ASSIGN(const size_t n, source.journal->file->read_at(target.offset, payload));
     TRY_ASSIGN(const auto place, format::decode_external(ByteView(payload).first(n)));
-    target.segment = place.segment;
-    target.offset = place.offset;
-    target.crc.reset();
-    if (h.length <= kFrameBytesMax && place.frame_crcs.size() == 1)
-      target.crc = place.frame_crcs.front();
+    const auto bytes = large_.find(place.segment);
+    CHECK(bytes != large_.end());  // else recovery has called its bytes missing
+    one.bytes = bytes->second;
+    one.record.first = place.offset - format::kExternalSliceAt;
+    target = external_target(place.segment);
   }
-  record.target = target;
-  return record;
+  one.record.target = target;
+  return one;
 }
 
 Status Replay::flush_batch() {
   if (batch_.empty()) return {};
+  std::vector<meta::DataRecord> records;
+  records.reserve(batch_.size());
+  for (const Offered& one : batch_) records.push_back(one.record);
   TRY_ASSIGN(const meta::CommitReply reply,
-             metadata_.commit_data({}, staging_.store_number_, batch_));
+             metadata_.commit_data({}, staging_.store_number_, records));
   if (reply.outcomes.size() != batch_.size()) {
     return error(EIO, "the owner answered {} outcomes for {} records", reply.outcomes.size(),
                  batch_.size());
   }
-  for (size_t i = 0; i < batch_.size(); ++i)
-    count(*batch_sources_[i], batch_[i], reply.outcomes[i]);
+  for (size_t i = 0; i < batch_.size(); ++i) count(batch_[i], reply.outcomes[i]);
   batch_.clear();
-  batch_sources_.clear();
   batch_bytes_ = 0;
   return {};
 }
 
-void Replay::count(Source& source, const meta::DataRecord& record,
-                   const meta::DataOutcome& outcome) {
+void Replay::count(const Offered& offered, const meta::DataOutcome& outcome) {
+  const RecordHeader& header = offered.record.header;
+  const bool two = offered.bytes != offered.journal;
   switch (outcome.kind) {
     case meta::DataOutcome::Kind::kApplied:
       ++report_.applied;
-      ++source.living;
-      return;
+      break;
     case meta::DataOutcome::Kind::kAlready:
       ++report_.already;
-      ++source.living;
-      return;
+      break;
     case meta::DataOutcome::Kind::kNoInode:
       ++report_.no_inode;
-      note("its inode is gone, dropped: " + describe(record.header));
+      note("its inode is gone, dropped: " + describe(header));
       return;
     case meta::DataOutcome::Kind::kConflict:
       ++report_.conflicts;
-      ++source.refused;
+      ++offered.journal->refused;
+      if (two) ++offered.bytes->refused;
       note(fmt::format(
           "predecessor or base version is missing, not applied: {}; bytes in segment {}",
-          describe(record.header), source.journal->segment.to_string()));
+          describe(header), offered.bytes->journal->segment.to_string()));
       return;
   }
+  ++offered.journal->living;
+  if (two) ++offered.bytes->living;
 }
 
 void Replay::note(std::string line) {
@@ -228,6 +248,7 @@ Status Replay::settle() {
 void Replay::settle_journal(Source& source, bool staging_in_b, Stamp stamp) {
   const JournalPtr& journal = source.journal;
   bool stored = false;
+  bool done = false;
   {
     MutexLock lock(journal->mutex);
     journal->uncommitted = 0;
@@ -235,8 +256,17 @@ void Replay::settle_journal(Source& source, bool staging_in_b, Stamp stamp) {
     journal->discard = source.living == 0 && source.refused == 0;
     stored = !staging_in_b && journal->records > 0 && journal->object_bytes > 0;
     if (stored) journal->state = Journal::State::kUploaded;
+    // The journal with its records was recycled, so the owner knew that it is stored and complete.
+    done = journal->header.external && !staging_in_b && journal->records == 0;
+    if (done) {
+      journal->state = Journal::State::kStored;
+      journal->complete_told = true;
+      journal->told_stamp = stamp;
+    }
   }
-  if (stored) {
+  if (done) {
+    staging_.told(journal);
+  } else if (stored) {
     staging_.post([&staging = staging_, journal] { staging.tell(journal); });
   } else {
     staging_.enqueue(journal, false);

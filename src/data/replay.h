@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "data/staging_impl.h"
@@ -20,7 +21,7 @@ class Replay {
   Result<ReplayReport> run();
 
  private:
-  struct Source {  // one journal being read record by record
+  struct Source {  // one journal being read record by record; of a large writer: only counted
     JournalPtr journal;
     uint64_t next = format::kSegmentHeaderBytes;
     uint64_t end = 0;
@@ -33,9 +34,15 @@ class Replay {
   Status make_durable();
   Status offer_all();
   Status advance(Source& source);  // position == end: no more
-  Result<meta::DataRecord> data_record(Source& source);
+  struct Offered {
+    meta::DataRecord record;
+    Source* journal = nullptr;
+    Source* bytes = nullptr;  // who holds the bytes: the journal, or a large writer's segment
+  };
+  Result<Offered> offered(Source& source);
+  Status offer(Source& source);
   Status flush_batch();
-  void count(Source& source, const meta::DataRecord& record, const meta::DataOutcome& outcome);
+  void count(const Offered& offered, const meta::DataOutcome& outcome);
   void note(std::string line);
   Status settle();
   void settle_journal(Source& source, bool staging_in_b, Stamp stamp);
@@ -45,8 +52,8 @@ class Replay {
   meta::Metadata& metadata_;
   ReplayReport report_;
   std::vector<std::unique_ptr<Source>> sources_;
-  std::vector<meta::DataRecord> batch_;
-  std::vector<Source*> batch_sources_;
+  std::unordered_map<SegmentId, Source*> large_;
+  std::vector<Offered> batch_;
   uint64_t batch_bytes_ = 0;
   uint64_t lines_dropped_ = 0;
 };

@@ -61,8 +61,6 @@ RecordHeader header_of(const DataOperation& operation) {
   return h;
 }
 
-size_t stream_of(Ino parent) { return (parent * 0x9e3779b97f4a7c15ull) >> 63; }
-
 }  // namespace
 
 Result<std::unique_ptr<Staging>> Staging::open(const StagingSeams& seams, const Path& state_dir,
@@ -149,6 +147,10 @@ Result<Journaled> StagingImpl::append(const DataOperation& operation,
   RecordHeader header = header_of(operation);
   std::vector<uint32_t> crcs;
   if (header.kind == RecordKind::kData) {
+    if (LargeWriter* writer = large_writer(header)) {
+      TRY_ASSIGN(auto journaled, append_external(*writer, header, data));
+      if (journaled.has_value()) return std::move(*journaled);
+    }
     header.payload_length = static_cast<uint32_t>(header.length);
     header.frame_bytes = format::frame_bytes_for(header.length);
     header.payload_crc =
@@ -156,41 +158,46 @@ Result<Journaled> StagingImpl::append(const DataOperation& operation,
   }
   const uint64_t need = format::kRecordHeaderBytes + header.payload_length;
   TRY(wait_for_room(need));
-  Stream& stream = streams_[stream_of(operation.parent)];
+  Stream& stream = stream_of(operation.parent);
   MutexLock lock(stream.mutex);
-  const bool fits = stream.open != nullptr && (stream.tail + need <= options_.segment_bytes ||
-                                               stream.tail == format::kSegmentHeaderBytes);
-  if (!fits) {
-    if (const Status rolled = roll(stream); !rolled.ok()) return for_programs(rolled.error());
-  }
-  return write_record(stream, header, std::move(crcs), data);
+  TRY(make_ready(stream, need));
+  TRY_ASSIGN(const uint64_t end, write_record(stream, header, data));
+  return account(stream.open, end, header, std::move(crcs));
 }
 
-Result<Journaled> StagingImpl::write_record(Stream& stream, RecordHeader header,
-                                            std::vector<uint32_t> crcs,
-                                            std::span<const ByteView> data) {
+// Leaves `stream` with a journal that has room.
+Status StagingImpl::make_ready(Stream& stream, uint64_t bytes) {
+  const bool fits = stream.open != nullptr && (stream.tail + bytes <= options_.segment_bytes ||
+                                               stream.tail == format::kSegmentHeaderBytes);
+  if (fits) return {};
+  const Status rolled = roll(stream);
+  return rolled.ok() ? rolled : for_programs(rolled.error());
+}
+
+// Writes header and payload, and gives the header its sequence. Returns where they end.
+Result<uint64_t> StagingImpl::write_record(Stream& stream, RecordHeader& header,
+                                           std::span<const ByteView> payload) {
   header.sequence =
       next_sequence_.fetch_add(1);  // under the stream's lock: they ascend within a journal
   const JournalPtr journal = stream.open;
   const std::string encoded = format::encode_record_header(header, journal->segment);
   std::vector<ByteView> spans;
-  spans.reserve(data.size() + 1);
+  spans.reserve(payload.size() + 1);
   spans.push_back(as_bytes(encoded));
-  spans.insert(spans.end(), data.begin(), data.end());
+  spans.insert(spans.end(), payload.begin(), payload.end());
   if (const Status written = journal->file->write_spans_at(stream.tail, spans); !written.ok()) {
     append_failed(stream);
     return for_programs(written.error().in("journal of store " + uuid().to_string()));
   }
-  Journaled out;
-  const uint64_t slice = stream.tail + format::kRecordHeaderBytes;
-  stream.tail = slice + header.payload_length;
+  stream.tail += format::kRecordHeaderBytes + header.payload_length;
   bytes_.fetch_add(format::kRecordHeaderBytes + header.payload_length);
-  account(journal, slice, header, std::move(crcs), out);
-  return out;
+  return stream.tail;
 }
 
-void StagingImpl::account(const JournalPtr& journal, uint64_t offset, const RecordHeader& header,
-                          std::vector<uint32_t> crcs, Journaled& out) {
+Journaled StagingImpl::account(const JournalPtr& journal, uint64_t end, const RecordHeader& header,
+                               std::vector<uint32_t> crcs) {
+  Journaled out;
+  const uint64_t offset = end - header.payload_length;
   out.journal = journal->ticket;
   out.record.header = header;
   if (header.kind == RecordKind::kData) {
@@ -202,20 +209,20 @@ void StagingImpl::account(const JournalPtr& journal, uint64_t offset, const Reco
     out.record.target = target;
   }
   MutexLock lock(journal->mutex);
-  if (journal->records == 0) journal->first_record_at = seams_.clock.since_boot();
-  ++journal->records;
-  ++journal->uncommitted;
-  journal->end = offset + header.payload_length;
-  journal->note_ino(header.ino);
+  journal->note_record(header.ino, end, seams_.clock.since_boot());
   if (!crcs.empty()) journal->frames.add(offset, std::move(crcs));
-  if (!journal->dirty) {
-    journal->dirty = true;
-    MutexLock dirty(
-        dirty_mutex_);  // before the position exists: who sees the position finds the journal
-    dirty_.push_back(journal);
-  }
+  mark_dirty(journal);
   out.position = last_position_.fetch_add(1) + 1;
   journal->unsynced.push_back(out.position);
+  return out;
+}
+
+// Before the position exists: who sees the position finds the journal.
+void StagingImpl::mark_dirty(const JournalPtr& journal) {
+  if (journal->dirty) return;
+  journal->dirty = true;
+  MutexLock lock(dirty_mutex_);
+  dirty_.push_back(journal);
 }
 
 // Whatever part of the record reached the file must not come back as a record: an end record takes
@@ -235,7 +242,7 @@ void StagingImpl::append_failed(Stream& stream) {
 Status StagingImpl::roll(Stream& stream) {
   if (stream.open != nullptr) seal(stream.open);
   stream.open = nullptr;
-  TRY_ASSIGN(stream.open, take_standby());
+  TRY_ASSIGN(stream.open, take_standby(kSmall));
   stream.tail = format::kSegmentHeaderBytes;
   return {};
 }
@@ -256,6 +263,12 @@ void StagingImpl::seal_open_if(const std::function<bool(Journal&)>& wanted) {
     if (stream.open == nullptr || !wanted(*stream.open)) continue;
     seal(stream.open);
     stream.open = nullptr;
+  }
+  for (LargeWriter& writer : large_writers_) {
+    MutexLock lock(writer.mutex);
+    if (writer.open == nullptr || !wanted(*writer.open)) continue;
+    seal(writer.open);
+    writer.open = nullptr;
   }
 }
 
@@ -288,6 +301,13 @@ Status StagingImpl::wait_for_room(uint64_t need) {
 }
 
 void StagingImpl::committed(const Journaled& record, Stamp stamp) {
+  if (record.bytes_in != 0) {
+    const auto pair = take_pair(record.position);
+    if (!pair.has_value()) return;  // one of the two files lost it
+    note_committed(pair->bytes, record.position, stamp);
+    note_committed(pair->journal, record.position, stamp);
+    return;
+  }
   JournalPtr journal;
   {
     ReadLock lock(registry_mutex_);
@@ -296,23 +316,26 @@ void StagingImpl::committed(const Journaled& record, Stamp stamp) {
       return;  // poisoned and gone: its lost records are nobody's any more
     journal = at->second;
   }
+  note_committed(journal, record.position, stamp);
+}
+
+void StagingImpl::note_committed(const JournalPtr& journal, uint64_t position, Stamp stamp) {
   bool finish = false;
   {
     MutexLock lock(journal->mutex);
     const auto has = [&](const std::vector<uint64_t>& list) {
-      return std::binary_search(list.begin(), list.end(), record.position);
+      return std::binary_search(list.begin(), list.end(), position);
     };
     if (has(journal->lost)) return;
     for (auto* list : {&journal->unsynced, &journal->syncing}) {
       if (!has(*list)) continue;
       CHECK(stamp == 0);  // I1: durable before committed
-      list->erase(std::lower_bound(list->begin(), list->end(), record.position));
+      list->erase(std::lower_bound(list->begin(), list->end(), position));
     }
     CHECK(journal->uncommitted > 0);
     --journal->uncommitted;
     journal->commit_stamp = std::max(journal->commit_stamp, stamp);
-    finish = journal->uncommitted == 0 && journal->state == Journal::State::kStored &&
-             !journal->complete_told;
+    finish = journal->finished();
   }
   if (finish) post([this, journal] { tell(journal); });
 }
@@ -328,6 +351,7 @@ StagingStatus StagingImpl::status() const {
     status.oldest_age = std::max(status.oldest_age, now - journal->first_record_at);
   }
   status.bytes = bytes_.load();
+  status.large_segments = large_segments_.load();
   MutexLock lock(mutex_);
   status.uploads_running = static_cast<uint64_t>(uploads_running_);
   status.stored_segments = stored_segments_;

@@ -3,10 +3,11 @@
 // while open.
 //
 // A journal file is a segment byte for byte: header, records, and at the seal the footer; it is
-// uploaded as it lies. What append() returned survives a SIGKILL of this process; once sync()
-// covered it, a power cut (I1, I9). A journal is recycled only when nobody can need it any more:
-// every record in it committed (or dropped) and that commit synced in the engine, its segment
-// stored and `B` says so, synced. Until then it also serves reads.
+// uploaded as it lies. So is the file of a large writer's segment, whose bytes are described by
+// records in a journal (external_segment.h). What append() returned survives a SIGKILL of this
+// process; once sync() covered it, a power cut (I1, I9). A journal is recycled only when nobody can
+// need it any more: every record in it committed (or dropped) and that commit synced in the engine,
+// its segment stored and `B` says so, synced. Until then it also serves reads.
 //
 // Staging decides segment ids, sequences, what is durable, sealing, upload and recycling; it never
 // writes metadata but by the three calls segment_open, segment_stored and segment_discard of
@@ -17,6 +18,7 @@
 // taken.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -38,6 +40,10 @@
 
 namespace shoal::data {
 
+// An inode that got so many bytes one behind the other is a large writer: its further records of
+// more than a frame go to segments of their own.
+inline constexpr uint64_t kLargeWriterBytes = 4 << 20;
+
 struct StagingOptions {
   uint64_t bytes_max = uint64_t{10} << 30;    // of all journals; writers wait beyond
   uint64_t segment_bytes = kSegmentBytesMax;  // sealed at this size
@@ -45,6 +51,7 @@ struct StagingOptions {
       60'000};  // sealed after, whatever its size (if it has records)
   std::chrono::milliseconds seal_age_large{5'000};  // sealed after, once it holds seal_large_bytes
   uint64_t seal_large_bytes = 8 << 20;
+  uint64_t large_writer_bytes = kLargeWriterBytes;
   std::chrono::milliseconds store_timeout{0};  // 0: wait for the bucket for ever
   int uploads_max = 2;                         // at once
   bool uploads_enabled = true;  // false: nothing is uploaded (tests, `umount --force`)
@@ -70,6 +77,7 @@ struct DataOperation {
 struct Journaled {
   meta::DataRecord record;  // ready to be offered to the owner
   uint64_t journal = 0;     // ticket of the journal that holds the record
+  uint64_t bytes_in = 0;  // … of a large writer's segment that holds the bytes; 0: `journal` does
   uint64_t position =
       0;  // order of appends over all journals: sync() covers every position appended before it
 };
@@ -92,7 +100,8 @@ struct StagingStatus {
   uint64_t uploads_running = 0;
   uint64_t stored_segments = 0;  // since open
   uint64_t stored_bytes = 0;
-  std::string upload_error;  // why uploads do not get on; empty when they do
+  uint64_t large_segments = 0;  // of large writers, begun since open
+  std::string upload_error;     // why uploads do not get on; empty when they do
   std::chrono::nanoseconds upload_error_age{0};
   std::chrono::nanoseconds oldest_age{0};  // of the oldest record not stored
 };
@@ -163,8 +172,8 @@ class Staging {
 
   // Class `object`: returns when every segment that holds records appended so far of this inode is
   // stored, complete in `B`, and the engine is synced. Seals what has to be. The records must have
-  // been committed before.
-  virtual Status store_inode(Ino ino) = 0;
+  // been committed before. EINTR soon after `*given_up` (may be null) became true.
+  virtual Status store_inode(Ino ino, const std::atomic<bool>* given_up) = 0;
   // The same for everything (shoal flush, umount). Afterwards `B` lists no segment as staging here
   // until the next append.
   virtual Status store_all(const std::function<void(const StagingStatus&)>& progress) = 0;
@@ -174,6 +183,8 @@ class Staging {
   virtual bool holds(const SegmentId& id) const = 0;
   virtual Status read(const SegmentId& id, uint64_t offset,
                       MutableBytes into) = 0;  // ENOENT: no longer here
+  // A hint that stored bytes [begin, end) of it will be read soon.
+  virtual void will_need(const SegmentId& id, uint64_t begin, uint64_t end) = 0;
   // Frame CRCs of the slice whose first stored byte is `offset`; ENOENT as above.
   virtual Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) = 0;
 

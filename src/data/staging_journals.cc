@@ -1,5 +1,6 @@
 // Journal files: one made ready ahead of need, recycled ones kept, the registry.
 #include "base/log.h"
+#include "data/external_segment.h"
 #include "data/staging_impl.h"
 
 namespace shoal::data {
@@ -26,38 +27,39 @@ std::vector<JournalPtr> StagingImpl::all_journals() const {
   return journals;
 }
 
-Result<JournalPtr> StagingImpl::take_standby() {
+Result<JournalPtr> StagingImpl::take_standby(JournalKind kind) {
   MutexLock lock(mutex_);
-  while (standby_ == nullptr && preparing_) changed_.wait(mutex_);
-  ahead_wanted_ = true;
-  if (standby_ == nullptr) {
-    preparing_ = true;
+  Standby& standby = standby_[kind];
+  while (standby.journal == nullptr && standby.preparing) changed_.wait(mutex_);
+  standby.wanted = true;
+  if (standby.journal == nullptr) {
+    standby.preparing = true;
     lock.unlock();
-    auto journal = prepare();
+    auto journal = prepare(kind);
     lock.lock();
-    preparing_ = false;
+    standby.preparing = false;
     changed_.notify_all();
     lock.unlock();
-    post([this] { prepare_ahead(); });
+    post([this, kind] { prepare_ahead(kind); });
     return journal;
   }
-  JournalPtr journal = std::move(standby_);
-  standby_ = nullptr;
+  JournalPtr journal = std::exchange(standby.journal, nullptr);
   lock.unlock();
-  post([this] { prepare_ahead(); });
+  post([this, kind] { prepare_ahead(kind); });
   return journal;
 }
 
-void StagingImpl::prepare_ahead() {
+void StagingImpl::prepare_ahead(JournalKind kind) {
   MutexLock lock(mutex_);
-  if (standby_ != nullptr || preparing_ || !ahead_wanted_) return;
-  preparing_ = true;
+  Standby& standby = standby_[kind];
+  if (standby.journal != nullptr || standby.preparing || !standby.wanted) return;
+  standby.preparing = true;
   lock.unlock();
-  auto journal = prepare();
+  auto journal = prepare(kind);
   if (!journal.ok()) log(LogLevel::kWarn, "no journal ahead of need: {}", journal.error().text());
   lock.lock();
-  preparing_ = false;
-  if (journal.ok()) standby_ = *journal;
+  standby.preparing = false;
+  if (journal.ok()) standby.journal = *journal;
   changed_.notify_all();
 }
 
@@ -87,8 +89,8 @@ Result<std::unique_ptr<File>> StagingImpl::open_free_file(uint64_t number, Path&
   return file;
 }
 
-// The order is the point; see staging_impl.h. One at a time.
-Result<JournalPtr> StagingImpl::prepare() {
+// The order is the point; see staging_impl.h. One of a kind at a time.
+Result<JournalPtr> StagingImpl::prepare(JournalKind kind) {
   const JournalName name{.number = next_number_.fetch_add(1)};
   Path free_path;
   TRY_ASSIGN(auto file, open_free_file(name.number, free_path));
@@ -97,7 +99,10 @@ Result<JournalPtr> StagingImpl::prepare() {
   header.lineage = identity_.lineage;
   header.store = uuid();
   header.segment = {nonce(), last_segment_.fetch_add(1) + 1};
-  Status ready = file->write_at(0, as_bytes(format::encode_segment_header(header)));
+  header.external = kind == kExternal;
+  const std::string head =
+      header.external ? encode_external_head(header) : format::encode_segment_header(header);
+  Status ready = file->write_at(0, as_bytes(head));
   if (ready.ok()) ready = file->sync_data();
   if (!ready.ok()) {
     seams_.fs.remove(free_path).ignore("it is free: the next start sweeps it up");
@@ -117,10 +122,19 @@ Result<JournalPtr> StagingImpl::prepare() {
 }
 
 bool StagingImpl::recyclable(Journal& journal, Stamp synced) const {
-  MutexLock lock(journal.mutex);
-  return journal.state == Journal::State::kStored && journal.complete_told &&
-         journal.uncommitted == 0 && journal.unsynced.empty() && journal.syncing.empty() &&
-         journal.commit_stamp <= synced && journal.told_stamp <= synced;
+  std::vector<JournalPtr> needs;
+  {
+    MutexLock lock(journal.mutex);
+    const bool done = journal.told(synced) && journal.uncommitted == 0 &&
+                      journal.unsynced.empty() && journal.syncing.empty() &&
+                      journal.commit_stamp <= synced;
+    if (!done) return false;
+    needs = journal.needs;
+  }
+  return std::all_of(needs.begin(), needs.end(), [synced](const JournalPtr& bytes) {
+    MutexLock lock(bytes->mutex);
+    return bytes->told(synced);
+  });
 }
 
 void StagingImpl::recycle() {
@@ -158,7 +172,7 @@ void StagingImpl::recycle() {
     free_file(journal, renamed);
     if (renamed) freed.push_back(journal->ticket);
     MutexLock lock(journal->mutex);
-    bytes_.fetch_sub(journal->end - format::kSegmentHeaderBytes);
+    bytes_.fetch_sub(journal->end - journal->begin());
   }
   keep_free(std::move(freed));
   announce();

@@ -13,6 +13,7 @@
 //   replay_makes_records_durable_before_it_offers_them recycle: waiting for the sync of `B`
 //   ................ P, a_journal_serves_reads_until_the_engine_is_synced_past_b poison: sync_dir
 //   after marking the file ............. a_lost_record_does_not_come_back_after_a_power_cut
+//   sync, replay: fdatasync of a large writer's segment . P, and others in staging_large_test.cc
 // Not noticed, since something else guards the same: the sync of the commit's stamp (that of `B`
 // comes later), one of the two syncs before a PUT alone, sync_dir after freeing and at the end of
 // recovery (a file that comes back under its old name has a new header or a torn one and held
@@ -21,6 +22,7 @@
 
 #include <iostream>
 
+#include "base/limits.h"
 #include "data/staging_test_util.h"
 
 namespace shoal::data {
@@ -43,6 +45,7 @@ struct ModelInode {
   size_t sure = 0;      // a sync covered so many
   size_t expected = 0;  // so many must be found by the next life
   bool fresh = true;    // no operation of this life yet
+  uint64_t end = 0;     // where a large writer goes on
   Stamp base = 0;
 };
 
@@ -89,10 +92,11 @@ class PowerRun {
   int kills() const { return kills_; }
   uint64_t verified() const { return verified_; }
   uint64_t recycled_reads() const { return recycled_reads_; }
+  uint64_t large_verified() const { return large_verified_; }
 
  private:
   bool start() {
-    auto opened = machine_.open(small_segments());
+    auto opened = machine_.open(large() ? large_writers() : small_segments());
     if (!opened.ok()) {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << opened.error().to_string();
       return false;
@@ -128,10 +132,11 @@ class PowerRun {
         ASSERT_EQ(records[i].header.sequence, model.list[i].journaled.record.header.sequence)
             << "inode " << ino << " is no prefix of its operations";
         if (!staging_->holds(records[i].target->segment)) ++recycled_reads_;
-        EXPECT_EQ(bytes_of(*staging_, machine_.bucket, machine_.volume, *records[i].target),
+        EXPECT_EQ(bytes_of(*staging_, machine_.bucket, machine_.volume, records[i]),
                   model.list[i].bytes)
             << "inode " << ino << " operation " << i;
         ++verified_;
+        if (records[i].target->length != records[i].header.length) ++large_verified_;
       }
       model.list.resize(n);
       model.committed = model.sure = n;
@@ -159,18 +164,24 @@ class PowerRun {
     }
   }
 
+  // Every other seed has large writers among the others.
+  bool large() const { return seed_ % 2 == 1; }
+
   void append() {
     const Ino ino = kFirstIno + random_.below(kInodes);
     ModelInode& model = model_[ino];
-    DataOperation operation =
-        data_operation(ino, model.list.size() * 1000, 0, 1 + random_.below(3));
+    const bool goes_on = large() && ino % 3 == 0;
+    DataOperation operation = data_operation(ino, goes_on ? model.end : model.list.size() * 1000, 0,
+                                             1 + random_.below(3));
     if (model.fresh) {
       operation.base_version = model.base;
     } else {
       operation.previous_sequence = model.list.back().journaled.record.header.sequence;
     }
-    const std::string bytes =
-        pattern(random_.u64(), 1 + random_.below(random_.chance(10) ? 9000 : 1500));
+    const size_t length = goes_on ? kFrameBytesMax + 1 + random_.below(9000)
+                                  : 1 + random_.below(random_.chance(10) ? 9000 : 1500);
+    const std::string bytes = pattern(random_.u64(), length);
+    model.end += length;
     auto journaled = append_bytes(*staging_, operation, bytes);
     if (!journaled.ok()) {
       EXPECT_TRUE(machine_.disk.power_is_cut()) << journaled.error().to_string();
@@ -244,6 +255,7 @@ class PowerRun {
   int kills_ = 0;
   uint64_t verified_ = 0;
   uint64_t recycled_reads_ = 0;
+  uint64_t large_verified_ = 0;
 };
 
 TEST(StagingPower, everything_synced_is_offered_again_and_nothing_is_recycled_too_early) {
@@ -251,6 +263,7 @@ TEST(StagingPower, everything_synced_is_offered_again_and_nothing_is_recycled_to
   int kills = 0;
   uint64_t verified = 0;
   uint64_t from_bucket = 0;
+  uint64_t large = 0;
   const uint64_t first = sim::seed_or(1);
   for (uint64_t seed = first; seed < first + 150 && !::testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE("SHOAL_SEED=" + std::to_string(seed));
@@ -260,14 +273,16 @@ TEST(StagingPower, everything_synced_is_offered_again_and_nothing_is_recycled_to
     kills += run.kills();
     verified += run.verified();
     from_bucket += run.recycled_reads();
+    large += run.large_verified();
   }
   RecordProperty("cuts", cuts);
   std::cout << cuts << " cuts, " << kills << " kills, " << verified << " records verified, "
-            << from_bucket << " of them from the bucket\n";
+            << from_bucket << " of them from the bucket, " << large << " of large writers\n";
   if (::testing::Test::HasFailure()) return;
   EXPECT_GE(cuts, 1000);  // else the run did not test what it says
   EXPECT_GE(kills, 50);
   EXPECT_GE(from_bucket, 1000u);
+  EXPECT_GE(large, 1000u);
 }
 
 }  // namespace

@@ -50,6 +50,11 @@ Status StagingImpl::read(const SegmentId& id, uint64_t offset, MutableBytes into
   return error(EIO, "segment {}: journal file ends at {}", id.to_string(), offset + n);
 }
 
+void StagingImpl::will_need(const SegmentId& id, uint64_t begin, uint64_t end) {
+  const Pin journal(*this, id);
+  if (journal) journal->file->will_need(begin, end - begin);
+}
+
 Result<std::vector<uint32_t>> StagingImpl::frame_crcs(const SegmentId& id, uint64_t offset) {
   const Pin journal(*this, id);
   if (!journal) return Error(ENOENT);

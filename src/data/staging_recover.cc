@@ -24,6 +24,7 @@ Status StagingImpl::recover() {
   recovery_lines_ = folder_->notes();
   TRY_ASSIGN(const auto names, folder_->list_journals());
   for (const std::string& name : names) TRY(recover_file(name));
+  TRY(recover_large());
   std::vector<uint64_t> surplus;
   {
     MutexLock lock(mutex_);
@@ -78,39 +79,55 @@ Status StagingImpl::recover_file(const std::string& file_name) {
   }
   TRY_ASSIGN(const uint64_t size, file->size());
   auto journal = std::make_shared<Journal>(*name, std::move(file), *header);
-  const auto visit = [&](uint64_t position, const format::RecordHeader& h,
-                         ByteView payload) -> Status {
-    MutexLock lock(journal->mutex);
-    journal->note_ino(h.ino);
-    if (h.kind == format::RecordKind::kData && (h.flags & format::kRecordExternal) == 0 &&
-        h.length > h.frame_bytes) {
-      journal->frames.add(position + format::kRecordHeaderBytes, format::frame_crcs(payload));
-    }
-    return {};
-  };
-  const auto scan = scan_records(file_source(*journal->file), journal->segment,
-                                 std::min(size, name->end.value_or(size)), visit);
-  if (scan.code() == ENOTSUP) {
-    quarantine(file_name, scan.error().text());
-    return {};
-  }
-  if (!scan.ok()) return scan.error().in("journal " + path);
-  if (scan->torn)
-    recovery_lines_.push_back(fmt::format("{} cut at byte {}: torn record", path, scan->end));
-  next_sequence_ = std::max(next_sequence_.load(), scan->sequence_max + 1);
   {
     MutexLock lock(journal->mutex);
     journal->state = Journal::State::kSealed;
     journal->poisoned = journal->marked = name->end.has_value();
-    journal->torn = scan->torn;
-    journal->end = journal->synced_end = scan->end;
-    journal->object_bytes = journal->poisoned ? 0 : scan->object_bytes;
-    journal->records = journal->uncommitted = scan->records;
     journal->first_record_at = seams_.clock.since_boot();
-    journal->sort_inos();
-    bytes_.fetch_add(scan->end - format::kSegmentHeaderBytes);
+  }
+  if (!header->external) {
+    const Status read = recover_records(journal, std::min(size, name->end.value_or(size)));
+    if (read.code() == ENOTSUP) {
+      quarantine(file_name, read.error().text());
+      return {};
+    }
+    if (!read.ok()) return read.error().in("journal " + path);
   }
   enter(journal);
+  return {};
+}
+
+Status StagingImpl::recover_records(const JournalPtr& journal, uint64_t limit) {
+  std::vector<ExternalRecord> external;
+  const auto visit = [&](uint64_t position, const format::RecordHeader& h,
+                         ByteView payload) -> Status {
+    MutexLock lock(journal->mutex);
+    journal->note_ino(h.ino);
+    if (h.kind != format::RecordKind::kData) return {};
+    if ((h.flags & format::kRecordExternal) != 0) {
+      TRY_ASSIGN(auto place, format::decode_external(payload));
+      external.push_back({journal, h, std::move(place)});
+    } else if (h.length > h.frame_bytes) {
+      journal->frames.add(position + format::kRecordHeaderBytes, format::frame_crcs(payload));
+    }
+    return {};
+  };
+  TRY_ASSIGN(const Scan scan,
+             scan_records(file_source(*journal->file), journal->segment, limit, visit));
+  if (scan.torn) {
+    recovery_lines_.push_back(
+        fmt::format("journal {} cut at byte {}: torn record", journal->ticket, scan.end));
+  }
+  next_sequence_ = std::max(next_sequence_.load(), scan.sequence_max + 1);
+  external_records_.insert(external_records_.end(), std::make_move_iterator(external.begin()),
+                           std::make_move_iterator(external.end()));
+  MutexLock lock(journal->mutex);
+  journal->torn = scan.torn;
+  journal->end = journal->synced_end = scan.end;
+  journal->object_bytes = journal->poisoned ? 0 : scan.object_bytes;
+  journal->records = journal->uncommitted = scan.records;
+  journal->sort_inos();
+  bytes_.fetch_add(scan.end - journal->begin());
   return {};
 }
 

@@ -18,7 +18,8 @@ Status StagingImpl::sync_engine() {
 }
 
 Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
-                                const std::function<void(const StagingStatus&)>& progress) {
+                                const std::function<void(const StagingStatus&)>& progress,
+                                const std::atomic<bool>* given_up) {
   const auto stored = [](const JournalPtr& journal) {
     MutexLock lock(journal->mutex);
     return (journal->state == Journal::State::kStored && journal->complete_told) ||
@@ -33,6 +34,7 @@ Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
       changes = changes_;
     }
     if (std::all_of(journals.begin(), journals.end(), stored)) return {};
+    if (given_up != nullptr && given_up->load()) return Error(EINTR);
     const auto now = seams_.clock.since_boot();
     if (options_.store_timeout.count() > 0 && now - started >= options_.store_timeout)
       return store_timed_out();
@@ -45,7 +47,7 @@ Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
   }
 }
 
-Status StagingImpl::store_inode(Ino ino) {
+Status StagingImpl::store_inode(Ino ino, const std::atomic<bool>* given_up) {
   if (!options_.uploads_enabled) return error(EIO, "uploads are switched off");
   const auto holds_it = [ino](Journal& journal) {
     MutexLock lock(journal.mutex);
@@ -58,7 +60,7 @@ Status StagingImpl::store_inode(Ino ino) {
     journals.push_back(journal);
     hurry(journal);
   }
-  TRY(wait_stored(journals, nullptr));
+  TRY(wait_stored(journals, nullptr, given_up));
   return sync_engine();
 }
 
@@ -67,21 +69,23 @@ Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& p
   // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists
   // nothing here.
   seal_open_if([](Journal&) { return true; });
-  JournalPtr ahead;
-  {
-    MutexLock lock(mutex_);
-    ahead_wanted_ = false;
-    while (preparing_) changed_.wait(mutex_);
-    ahead = std::move(standby_);
-    standby_ = nullptr;
+  for (const JournalKind kind : {kSmall, kExternal}) {
+    JournalPtr ahead;
+    {
+      MutexLock lock(mutex_);
+      Standby& standby = standby_[kind];
+      standby.wanted = false;
+      while (standby.preparing) changed_.wait(mutex_);
+      ahead = std::exchange(standby.journal, nullptr);
+    }
+    if (ahead != nullptr) seal(ahead);
   }
-  if (ahead != nullptr) seal(ahead);
   std::vector<JournalPtr> journals;
   for (const JournalPtr& journal : all_journals()) {
     MutexLock lock(journal->mutex);
     if (journal->state != Journal::State::kOpen) journals.push_back(journal);
   }
-  TRY(wait_stored(journals, progress));
+  TRY(wait_stored(journals, progress, nullptr));
   return sync_engine();
 }
 

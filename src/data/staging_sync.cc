@@ -68,6 +68,10 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     MutexLock lock(stream.mutex);
     if (stream.open == journal) stream.open = nullptr;
   }
+  for (LargeWriter& writer : large_writers_) {
+    MutexLock lock(writer.mutex);
+    if (writer.open == journal) writer.open = nullptr;
+  }
   std::vector<uint64_t> lost;
   bool enqueue_it = false;
   {
@@ -76,7 +80,8 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     journal->poisoned = true;
     lost = journal->syncing;
     lost.insert(lost.end(), journal->unsynced.begin(), journal->unsynced.end());
-    journal->lost = lost;
+    journal->lost.insert(journal->lost.end(), lost.begin(), lost.end());
+    std::sort(journal->lost.begin(), journal->lost.end());
     journal->syncing.clear();
     journal->unsynced.clear();
     journal->uncommitted -= lost.size();
@@ -90,6 +95,7 @@ void StagingImpl::poison(const JournalPtr& journal, const Error& why) {
     MutexLock dirty(dirty_mutex_);
     std::erase(dirty_, journal);
   }
+  lose_other_halves(journal, lost);
   const Status marked = mark_poisoned(journal);
   log(LogLevel::kError, "journal {} of {} is poisoned, {} records are lost: {}{}", journal->ticket,
       folder_->path(), lost.size(), why.text(),

@@ -39,7 +39,8 @@ class TestBucket final : public object::ObjectStore {
   std::string describe() const override { return "test bucket"; }
 
   void use(Executor& executor) { executor_ = &executor; }
-  void fail(int times) { failures_ = times; }  // the next puts answer EIO
+  void fail(int times) { failures_ = times; }                  // the next puts answer EIO
+  void refuse(std::string key) { refused_ = std::move(key); }  // puts of it answer EIO; "": none
   std::map<std::string, std::string> objects() const;
   std::string object(const Uuid& volume, const SegmentId& id) const;  // "" when absent
   int rewritten() const { return rewritten_; }  // puts over a key with other bytes: must stay 0
@@ -50,6 +51,7 @@ class TestBucket final : public object::ObjectStore {
   Executor* executor_ = nullptr;
   std::map<std::string, std::string> objects_ GUARDED_BY(mutex_);
   std::atomic<int> failures_{0};
+  std::string refused_;
   std::atomic<int> rewritten_{0};
   uint64_t flying_ GUARDED_BY(mutex_) = 0;
   std::atomic<uint64_t> flying_max_{0};
@@ -82,6 +84,8 @@ struct Machine {
 };
 
 StagingOptions small_segments();
+// Who wrote 64 KiB one byte behind the other is a large writer.
+StagingOptions large_writers();
 
 DataOperation data_operation(Ino ino, uint64_t offset, uint64_t length, Ino parent = 1);
 // Appends `bytes` at `offset` of `ino`.
@@ -92,5 +96,8 @@ std::string pattern(uint64_t seed, size_t bytes);
 // the test when their CRC is wrong.
 std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
                      const format::Target& target);
+// The same of the part of the slice that is the record's.
+std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
+                     const meta::DataRecord& record);
 
 }  // namespace shoal::data

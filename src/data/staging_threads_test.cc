@@ -46,6 +46,9 @@ class StagingThreadsTest : public ::testing::Test {
     for (const Journaled& record : records) staging->committed(record, stamp);
   }
 
+  void push_through(bool large);
+  void work_with_many_threads(bool large);
+
   SystemClock clock;
   Machine machine{sim::seed_or(5)};
   ThreadPool pool{"test", 4};
@@ -58,7 +61,7 @@ TEST_F(StagingThreadsTest, store_inode_returns_when_its_segments_are_stored_comp
   const auto other = append_bytes(*staging, data_operation(3, 0, 0, 2), pattern(2, 3000));
   ASSERT_TRUE(staging->sync().ok());
   commit({*journaled, *other});
-  ASSERT_TRUE(staging->store_inode(2).ok());
+  ASSERT_TRUE(staging->store_inode(2, nullptr).ok());
   const SegmentId id = journaled->record.target->segment;
   EXPECT_FALSE(machine.bucket.object(machine.volume, id).empty());
   EXPECT_EQ(machine.engine.synced_stamp(), machine.owner->committed_stamp());
@@ -69,7 +72,7 @@ TEST_F(StagingThreadsTest, store_inode_returns_when_its_segments_are_stored_comp
   if (other_id != id) {
     EXPECT_TRUE(machine.bucket.object(machine.volume, other_id).empty());  // nobody asked
   }
-  EXPECT_TRUE(staging->store_inode(999).ok());  // nothing of it is here
+  EXPECT_TRUE(staging->store_inode(999, nullptr).ok());  // nothing of it is here
 }
 
 TEST_F(StagingThreadsTest, store_inode_waits_for_records_that_others_have_not_committed) {
@@ -80,7 +83,7 @@ TEST_F(StagingThreadsTest, store_inode_waits_for_records_that_others_have_not_co
   commit({*mine});
   std::atomic<bool> done{false};
   Thread waiter("waiter", [&] {
-    EXPECT_TRUE(staging->store_inode(2).ok());
+    EXPECT_TRUE(staging->store_inode(2, nullptr).ok());
     done = true;
   });
   const SegmentId id = mine->record.target->segment;
@@ -129,7 +132,7 @@ TEST_F(StagingThreadsTest, store_timeout_turns_waiting_into_eio_that_says_why) {
   const auto record = append_bytes(*staging, data_operation(2, 0, 0), pattern(1, 3000));
   ASSERT_TRUE(staging->sync().ok());
   commit({*record});
-  const Status stored = staging->store_inode(2);
+  const Status stored = staging->store_inode(2, nullptr);
   EXPECT_EQ(stored.code(), EIO);
   EXPECT_NE(stored.error().text().find("the bucket is away"), std::string::npos);
   int appended = 0;
@@ -140,7 +143,7 @@ TEST_F(StagingThreadsTest, store_timeout_turns_waiting_into_eio_that_says_why) {
 
 // Eight writers of which each keeps its inode's chain; a committer; 200 MB through 24 MB of
 // staging.
-TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounded_memory_and_disk) {
+void StagingThreadsTest::push_through(bool large) {
   StagingOptions options;
   options.segment_bytes = 4 << 20;
   options.bytes_max = 24 << 20;
@@ -155,10 +158,14 @@ TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounde
   std::vector<Thread> writers;
   for (int w = 0; w < kWriters; ++w) {
     writers.emplace_back("writer", [&, w] {
+      uint64_t previous = 0;
       for (uint64_t i = 0; i < kRecords / kWriters; ++i) {
-        const Ino ino = 2 + static_cast<Ino>(w) * 100 + i;
-        auto journaled = append_bytes(*staging, data_operation(ino, 0, 0, 1 + ino % 5), bytes);
+        const Ino ino = 2 + static_cast<Ino>(w) * 100 + (large ? 0 : i);
+        DataOperation operation = data_operation(ino, large ? i * bytes.size() : 0, 0, 1 + ino % 5);
+        operation.previous_sequence = large ? previous : 0;
+        auto journaled = append_bytes(*staging, operation, bytes);
         ASSERT_TRUE(journaled.ok()) << journaled.error().to_string();
+        previous = journaled->record.header.sequence;
         uint64_t before = most.load();
         const uint64_t now = staging->status().bytes;
         while (before < now && !most.compare_exchange_weak(before, now)) {
@@ -192,30 +199,42 @@ TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounde
             options.bytes_max + kWriters * (kRecordBytesMax + format::kRecordHeaderBytes));
   EXPECT_LE(machine.bucket.bytes_flying_max(), 2 * (options.segment_bytes + (1 << 20)));
   for (const Journaled& record : all) {
-    EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *record.record.target), bytes);
+    EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, record.record), bytes);
   }
+  EXPECT_EQ(staging->status().large_segments > 0, large);
 }
 
-TEST_F(StagingThreadsTest, many_threads_append_sync_and_read_while_journals_are_recycled) {
-  start(small_segments());
+TEST_F(StagingThreadsTest, much_more_than_staging_holds_goes_through_with_bounded_memory_and_disk) {
+  push_through(false);
+}
+
+TEST_F(StagingThreadsTest, large_writers_push_much_more_than_staging_holds_through_it) {
+  push_through(true);
+}
+
+void StagingThreadsTest::work_with_many_threads(bool large) {
+  start(large ? large_writers() : small_segments());
   constexpr int kThreads = 6;
   std::vector<Thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back("worker", [&, t] {
       uint64_t previous = 0;
       const Ino ino = 2 + static_cast<Ino>(t);
+      uint64_t end = 0;
       for (uint64_t i = 0; i < 60; ++i) {
-        DataOperation operation = data_operation(ino, i * 1000, 0, 1 + i % 3);
+        const bool stream = large && t % 3 != 0;
+        DataOperation operation = data_operation(ino, stream ? end : i * 1000, 0, 1 + i % 3);
         operation.previous_sequence = previous;
-        const std::string bytes = pattern(i * 31 + static_cast<uint64_t>(t), 1 + (i * 997) % 3000);
+        const std::string bytes = pattern(i * 31 + static_cast<uint64_t>(t),
+                                          (stream ? kFrameBytesMax : 0) + 1 + (i * 997) % 3000);
+        end += bytes.size();
         auto journaled = append_bytes(*staging, operation, bytes);
         ASSERT_TRUE(journaled.ok()) << journaled.error().to_string();
         previous = journaled->record.header.sequence;
         ASSERT_TRUE(staging->sync().ok());
         ASSERT_GE(staging->synced_position(), journaled->position);
         commit({*journaled});
-        EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, *journaled->record.target),
-                  bytes);
+        EXPECT_EQ(bytes_of(*staging, machine.bucket, machine.volume, journaled->record), bytes);
         const Stamp stamp = machine.owner->committed_stamp();
         machine.owner->sync().value();
         staging->engine_synced(stamp);
@@ -225,6 +244,14 @@ TEST_F(StagingThreadsTest, many_threads_append_sync_and_read_while_journals_are_
   for (Thread& thread : threads) thread.join();
   EXPECT_EQ(machine.engine.current().inodes[2].records.size(), 60u);
   ASSERT_TRUE(staging->store_all(nullptr).ok());
+}
+
+TEST_F(StagingThreadsTest, many_threads_append_sync_and_read_while_journals_are_recycled) {
+  work_with_many_threads(false);
+}
+
+TEST_F(StagingThreadsTest, large_writers_among_them_change_nothing) {
+  work_with_many_threads(true);
 }
 
 }  // namespace

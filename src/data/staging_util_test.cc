@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/crc32c.h"
+#include "base/limits.h"
 #include "data/staging_test_util.h"
 
 namespace shoal::data {
@@ -191,11 +192,12 @@ void TestBucket::put(std::string key, std::vector<ByteView> spans, object::CallO
   }
   executor_->post(
       [this, key = std::move(key), spans = std::move(spans), done = std::move(done), bytes] {
-        const bool fails = failures_ > 0;
+        const bool refused = key == refused_;
+        const bool fails = failures_ > 0 || refused;
         {
           MutexLock lock(mutex_);
           flying_ -= bytes;
-          if (fails) --failures_;
+          if (fails && !refused) --failures_;
           std::string content;
           for (const ByteView span : spans) content += as_text(span);
           const auto at = objects_.find(key);
@@ -257,6 +259,15 @@ StagingOptions small_segments() {
   return options;
 }
 
+StagingOptions large_writers() {
+  StagingOptions options;
+  options.segment_bytes = 256 << 10;
+  options.seal_large_bytes = 64 << 10;
+  options.bytes_max = 16 << 20;
+  options.large_writer_bytes = 64 << 10;
+  return options;
+}
+
 DataOperation data_operation(Ino ino, uint64_t offset, uint64_t length, Ino parent) {
   DataOperation operation;
   operation.ino = ino;
@@ -297,6 +308,53 @@ std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& vol
   if (target.crc.has_value()) {
     EXPECT_EQ(crc32c(as_bytes(bytes)), *target.crc);
   }
+  return bytes;
+}
+
+std::string bytes_of(Staging& staging, const TestBucket& bucket, const Uuid& volume,
+                     const meta::DataRecord& record) {
+  format::Target part = *record.target;
+  if (part.length == record.header.length) return bytes_of(staging, bucket, volume, part);
+  // A large writer's slice: by whole frames, which must be what the frame table says.
+  constexpr uint64_t kFrame = kFrameBytesLarge;
+  const uint64_t frames = (record.header.length + kFrame - 1) / kFrame;
+  EXPECT_EQ(record.first % kFrame, 0u);
+  std::vector<uint32_t> crcs;
+  if (auto staged = staging.frame_crcs(part.segment, part.offset); staged.ok()) {
+    crcs = *staged;
+  } else {
+    EXPECT_EQ(staged.code(), ENOENT);
+    const std::string object = bucket.object(volume, part.segment);
+    const ByteView all = as_bytes(object);
+    if (object.size() < format::kFooterTailBytes) {
+      ADD_FAILURE() << "segment " << part.segment.to_string() << " is neither staged nor stored";
+      return {};
+    }
+    const auto place = format::find_footer(all.last(format::kFooterTailBytes), object.size());
+    if (!place.ok()) {
+      ADD_FAILURE() << place.error().to_string();
+      return {};
+    }
+    const auto footer = format::decode_footer(all.subspan(place->offset), part.segment);
+    if (!footer.ok() || footer->records.size() != 1) {
+      ADD_FAILURE() << "segment " << part.segment.to_string() << ": no footer of one slice";
+      return {};
+    }
+    EXPECT_EQ(footer->records.front().position + format::kRecordHeaderBytes, part.offset);
+    crcs = footer->frame_crcs;
+  }
+  part.offset += record.first;
+  part.length = frames * kFrame;
+  std::string bytes = bytes_of(staging, bucket, volume, part);
+  if (bytes.size() != part.length || crcs.size() < record.first / kFrame + frames) {
+    ADD_FAILURE() << crcs.size() << " frames are known";
+    return {};
+  }
+  for (uint64_t i = 0; i < frames; ++i) {
+    EXPECT_EQ(crc32c(as_bytes(bytes).subspan(i * kFrame, kFrame)), crcs[record.first / kFrame + i])
+        << "frame " << i;
+  }
+  bytes.resize(record.header.length);
   return bytes;
 }
 

@@ -3,7 +3,9 @@
 // never others (I2).
 #include "data/uploader.h"
 
+#include "base/crc32c.h"
 #include "base/log.h"
+#include "data/external_segment.h"
 #include "data/staging_impl.h"
 
 namespace shoal::data {
@@ -21,7 +23,7 @@ std::chrono::nanoseconds backoff(int failures, Random& random) {
          std::chrono::nanoseconds(random.below(static_cast<uint64_t>(whole.count() / 2) + 1));
 }
 
-Result<format::Footer> index_of(const Upload& upload, uint64_t end) {
+Result<format::Footer> index_of_records(const Upload& upload, uint64_t end) {
   format::Footer footer;
   const auto visit = [&](uint64_t position, const format::RecordHeader& h,
                          ByteView payload) -> Status {
@@ -37,15 +39,41 @@ Result<format::Footer> index_of(const Upload& upload, uint64_t end) {
     return {};
   };
   const SegmentId& id = upload.journal->segment;
-  TRY_ASSIGN(const auto header, format::decode_segment_header(upload.file_bytes()));
-  if (header.segment != id)
-    return error(EIO, "journal of segment {} holds {}", id.to_string(), header.segment.to_string());
   TRY_ASSIGN(const Scan scan, scan_records(memory_source(upload.file_bytes()), id, end, visit));
   if (scan.end != end) {
     return error(EIO, "journal of segment {} is corrupt at byte {} of {}", id.to_string(), scan.end,
                  end);
   }
   return footer;
+}
+
+// … of a large writer's segment, whose frames must be what the records said, but for those known
+// not to be.
+Result<format::Footer> index_of_slice(const Upload& upload, uint64_t end) {
+  const SegmentId& id = upload.journal->segment;
+  const ByteView slice = upload.file_bytes().first(end).subspan(format::kExternalSliceAt);
+  if (upload.ino == 0) {
+    return error(EIO, "segment {} has living bytes, but the records that tell its frames are gone",
+                 id.to_string());
+  }
+  std::vector<uint32_t> crcs = upload.frame_crcs;
+  crcs.resize(slice.size() / kFrameBytesLarge);
+  for (size_t i = 0; i < crcs.size(); ++i) {
+    const ByteView frame = slice.subspan(i * kFrameBytesLarge, kFrameBytesLarge);
+    const auto& damaged = upload.damaged_frames;
+    if (crc32c(frame) == crcs[i] || std::binary_search(damaged.begin(), damaged.end(), i)) continue;
+    return error(EIO, "journal of segment {} is corrupt at byte {} of {}", id.to_string(),
+                 format::kExternalSliceAt + i * kFrameBytesLarge, end);
+  }
+  return external_footer(upload.ino, slice, std::move(crcs));
+}
+
+Result<format::Footer> index_of(const Upload& upload, uint64_t end) {
+  const SegmentId& id = upload.journal->segment;
+  TRY_ASSIGN(const auto header, format::decode_segment_header(upload.file_bytes()));
+  if (header.segment != id)
+    return error(EIO, "journal of segment {} holds {}", id.to_string(), header.segment.to_string());
+  return header.external ? index_of_slice(upload, end) : index_of_records(upload, end);
 }
 
 }  // namespace
@@ -162,12 +190,21 @@ Status StagingImpl::load(Upload& upload) {
     end = journal.end;
     sealed = journal.object_bytes > 0 && !journal.poisoned;
     upload.length = sealed ? journal.object_bytes : end;
+    if (journal.header.external) {
+      const auto* crcs = journal.frames.find(format::kExternalSliceAt);
+      if (crcs != nullptr) upload.frame_crcs = *crcs;
+      upload.damaged_frames = journal.damaged_frames;
+      upload.ino = journal.inos.empty() ? 0 : journal.inos.front();
+    }
   }
   upload.bytes = std::make_unique_for_overwrite<std::byte[]>(upload.length);
   TRY_ASSIGN(const size_t n, journal.file->read_at(0, {upload.bytes.get(), upload.length}));
   if (n != upload.length)
     return error(EIO, "journal of segment {} ends at byte {}", journal.segment.to_string(), n);
   TRY_ASSIGN(const format::Footer footer, index_of(upload, end));
+  if (journal.header.external && !sealed && !footer.records.empty())
+    upload.set_slice_header(
+        format::encode_record_header(footer.records.front().header, journal.segment));
   return sealed ? Status() : close_with_footer(upload, footer);
 }
 
@@ -179,6 +216,8 @@ Status StagingImpl::close_with_footer(Upload& upload, const format::Footer& foot
     if (journal->poisoned) return {};  // never written again: the footer goes to the bucket only
   }
   TRY(journal->file->write_at(upload.length, as_bytes(upload.tail)));
+  if (journal->header.external)
+    TRY(journal->file->write_at(format::kExternalRecordAt, upload.slice_header()));
   if (const Status synced = journal->file->sync_data(); !synced.ok()) {
     poison(journal, synced.error());
     return {};

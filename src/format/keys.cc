@@ -94,8 +94,11 @@ std::string reclaim_key(Stamp stamp, Ino ino) { return key2('G', stamp, ino); }
 std::string session_key(SessionId session) { return key1('S', session); }
 std::string batch_key(uint64_t n) { return key1('N', n); }
 
+std::string segment_prefix() { return "B"; }
+std::string store_prefix() { return "H"; }
+
 std::string store_key(const Uuid& store) {
-  std::string key("H");
+  std::string key = store_prefix();
   key.append(reinterpret_cast<const char*>(store.bytes.data()), store.bytes.size());
   return key;
 }

@@ -21,7 +21,8 @@ std::string xattr_prefix(Ino ino);
 std::string acl_key(uint64_t id);           // A
 std::string link_key(Ino ino, Ino parent);  // L
 std::string link_prefix(Ino ino);
-std::string segment_key(const SegmentId& id);                                         // B
+std::string segment_key(const SegmentId& id);  // B
+std::string segment_prefix();
 std::string live_key(const SegmentId& id);                                            // W
 std::string back_reference_key(const SegmentId& id, uint64_t slice_offset, Ino ino);  // R
 std::string back_reference_prefix(const SegmentId& id);
@@ -30,6 +31,7 @@ std::string open_unlinked_prefix(SessionId session);
 std::string reclaim_key(Stamp stamp, Ino ino);  // G
 std::string session_key(SessionId session);     // S
 std::string batch_key(uint64_t n);              // N
+std::string store_prefix();
 std::string store_key(
     const Uuid& store);          // H: a store (staging folder): number, host, path, nonces
 std::string locks_key(Ino ino);  // K

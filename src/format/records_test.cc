@@ -245,7 +245,9 @@ TEST(VolumeRecord, comes_back_with_what_a_newer_version_appended) {
   EXPECT_EQ(volume.unknown_tail, "tail");
   EXPECT_EQ(encode_volume(volume), value);
   survive_damage(value, [](const std::string& bad) {
-    if (auto damaged = decode_volume(bad); !damaged.ok()) EXPECT_NE(damaged.code(), 0);
+    if (auto damaged = decode_volume(bad); !damaged.ok()) {
+      EXPECT_NE(damaged.code(), 0);
+    }
   });
 }
 
@@ -273,7 +275,9 @@ TEST(SmallRecords, golden_bytes_and_damage) {
   EXPECT_EQ(decode_owner_marker(encode_owner_marker(marker)).value().epoch, 9u);
   EXPECT_EQ(decode_owner_marker("something else").code(), EBADMSG);
   const auto refuse = [](auto result) {
-    if (!result.ok()) EXPECT_NE(result.code(), 0);
+    if (!result.ok()) {
+      EXPECT_NE(result.code(), 0);
+    }
   };
   survive_damage(encode_segment(segment),
                  [&](const std::string& bad) { refuse(decode_segment(bad)); });

@@ -167,7 +167,10 @@ std::string encode_record_header(const RecordHeader& h, const SegmentId& segment
   return bytes;
 }
 
-Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segment) {
+namespace {
+
+Result<RecordHeader> decode_header(ByteView bytes, const SegmentId& segment,
+                                   uint64_t slice_bytes_max) {
   if (bytes.size() < kRecordHeaderBytes)
     return error(EBADMSG, "record header: {} bytes", bytes.size());
   bytes = bytes.first(kRecordHeaderBytes);
@@ -195,11 +198,21 @@ Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segme
   h.parent = in.le64();
   h.atime.seconds = static_cast<int64_t>(in.le64());
   h.atime.nanoseconds = in.le32();
-  TRY(check_record_header(h, kRecordBytesMax));
-  if (h.kind == RecordKind::kData && h.payload_length > kRecordBytesMax) {
+  TRY(check_record_header(h, slice_bytes_max));
+  if (h.kind == RecordKind::kData && h.payload_length > slice_bytes_max) {
     return error(EBADMSG, "record: payload of {} bytes", h.payload_length);
   }
   return h;
+}
+
+}  // namespace
+
+Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segment) {
+  return decode_header(bytes, segment, kRecordBytesMax);
+}
+
+Result<RecordHeader> decode_slice_header(ByteView bytes, const SegmentId& segment) {
+  return decode_header(bytes, segment, kExternalSliceBytesMax);
 }
 
 std::string encode_external(const ExternalPlace& place) {

@@ -75,11 +75,20 @@ std::string encode_record_header(const RecordHeader& header,
                                  const SegmentId& segment);  // kRecordHeaderBytes
 // EBADMSG when it is not a record of this segment.
 Result<RecordHeader> decode_record_header(ByteView bytes, const SegmentId& segment);
+// Likewise, of the slice of an external segment, which may be as long as a segment.
+Result<RecordHeader> decode_slice_header(ByteView bytes, const SegmentId& segment);
+
+// An external segment: zeros between its header and the header of its only record, so that the
+// slice begins at kExternalSliceAt. Extents name the slice with this length while it grows and for
+// ever, so that neighbours are one extent; how long it is in truth, the footer says.
+inline constexpr uint64_t kExternalSliceAt = 4096;
+inline constexpr uint64_t kExternalRecordAt = kExternalSliceAt - kRecordHeaderBytes;
+inline constexpr uint64_t kExternalSliceBytesMax = uint64_t{64} << 20;
 
 struct ExternalPlace {
   SegmentId segment;
   uint64_t offset = 0;               // of the first byte in that segment
-  std::vector<uint32_t> frame_crcs;  // one per frame
+  std::vector<uint32_t> frame_crcs;  // one per frame of kFrameBytesLarge; the last padded by zeros
 };
 std::string encode_external(const ExternalPlace& place);
 Result<ExternalPlace> decode_external(ByteView bytes);

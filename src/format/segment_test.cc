@@ -121,6 +121,19 @@ TEST(SegmentFormat, external_place_has_these_bytes_for_ever) {
   EXPECT_EQ(back->frame_crcs, place.frame_crcs);
 }
 
+TEST(SegmentFormat, the_slice_of_an_external_segment_may_be_longer_than_any_record) {
+  RecordHeader h = sample_record();
+  h.frame_bytes = 4096;
+  h.length = h.payload_length = 2 << 20;
+  const std::string bytes = encode_record_header(h, kId);
+  EXPECT_EQ(decode_record_header(as_bytes(bytes), kId).code(), EBADMSG);
+  const auto slice = decode_slice_header(as_bytes(bytes), kId);
+  ASSERT_TRUE(slice.ok()) << slice.error().to_string();
+  EXPECT_TRUE(same(*slice, h));
+  h.length = h.payload_length = kExternalSliceBytesMax + 4096;
+  EXPECT_EQ(decode_slice_header(as_bytes(encode_record_header(h, kId)), kId).code(), EBADMSG);
+}
+
 TEST(SegmentFormat, object_keys_spread_by_twenty_hash_bits_and_name_the_segment) {
   const std::string key = segment_object_key(uuid_of(0x10), kId);
   EXPECT_EQ(key,

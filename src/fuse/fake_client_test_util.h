@@ -311,11 +311,15 @@ class FakeClient final : public client::Client {
     });
     return grant(lock);
   }
-  Status fsync(client::HandleId handle, bool) override {
+  std::function<void(const std::atomic<bool>*)> in_fsync;  // called without the lock
+  Status fsync(client::HandleId handle, bool, const std::atomic<bool>* given_up) override {
+    if (in_fsync) in_fsync(given_up);
+    if (given_up != nullptr && given_up->load()) return Error(EINTR);
     MutexLock lock(mutex_);
     TRY(enter({}));
     return of_handle(handle).ok() ? Status() : Status(Error(EBADF));
   }
+  client::DurabilityClasses::Found durability_of(Ino) override { return {}; }
   Result<client::OpenedDirectory> open_directory(const client::Caller&, Ino ino) override {
     MutexLock lock(mutex_);
     TRY(enter({}));

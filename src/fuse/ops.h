@@ -131,17 +131,24 @@ class Ops {
   Mutex append_mutex_;
   std::unordered_map<client::HandleId, AppendFile> append_files_ GUARDED_BY(append_mutex_);
 
+  // Requests under way whose thread looks at a flag now and then: by unique. A flag lives until
+  // end_interruptible().
+  bool interrupted_early(uint64_t unique) REQUIRES(waits_mutex_);
+  void begin_interruptible(uint64_t unique, std::atomic<bool>& given_up);
+  void end_interruptible(uint64_t unique);
+
   struct WaitingLock {
     uint64_t ticket = 0;
     bool interrupted = false;
   };
   static constexpr size_t kEarlyInterruptsMax = 64;
-  Mutex locks_mutex_;
+  Mutex waits_mutex_;
   CondVar locks_changed_;
-  std::unordered_map<uint64_t, WaitingLock> waiting_locks_ GUARDED_BY(locks_mutex_);  // by unique
+  std::unordered_map<uint64_t, WaitingLock> waiting_locks_ GUARDED_BY(waits_mutex_);  // by unique
+  std::unordered_map<uint64_t, std::atomic<bool>*> interruptible_ GUARDED_BY(waits_mutex_);
   // Uniques whose INTERRUPT another thread served before the request itself got this far. Never
   // reused, so what belongs to requests that are long answered does no harm.
-  std::deque<uint64_t> early_interrupts_ GUARDED_BY(locks_mutex_);
+  std::deque<uint64_t> early_interrupts_ GUARDED_BY(waits_mutex_);
 };
 
 }  // namespace shoal::fuse

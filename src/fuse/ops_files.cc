@@ -215,7 +215,15 @@ void Ops::fsync(const Request& request, const Reply& reply) {
   Arguments arguments(request.arguments);
   const auto in = arguments.fixed<fuse_fsync_in>();
   const bool data_only = (in.fsync_flags & FUSE_FSYNC_FDATASYNC) != 0;
-  reply.status(arguments.ok() ? client_.fsync(in.fh, data_only) : Status(Error(EINVAL)));
+  if (!arguments.ok()) {
+    reply.fail(EINVAL);
+    return;
+  }
+  std::atomic<bool> given_up = false;
+  begin_interruptible(request.unique, given_up);
+  const Status synced = client_.fsync(in.fh, data_only, &given_up);
+  end_interruptible(request.unique);
+  reply.status(synced);
 }
 
 void Ops::fallocate(const Request& request, const Reply& reply) {

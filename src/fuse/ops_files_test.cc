@@ -234,6 +234,28 @@ TEST(Locks, an_interrupt_ends_the_wait_also_when_it_comes_first) {
   kernel.transport.wait_idle();
 }
 
+TEST(Files, an_interrupt_ends_an_fsync_that_waits_also_when_it_comes_first) {
+  FakeKernel kernel;
+  const auto file = kernel.create(1, "f");
+  std::atomic<bool> waits = false;
+  kernel.client.in_fsync = [&](const std::atomic<bool>* given_up) {
+    waits = true;
+    while (!given_up->load()) std::this_thread::yield();
+  };
+  fuse_fsync_in in{};
+  in.fh = file.handle;
+  kernel.transport.push(kernel.request(FUSE_FSYNC, file.node, raw(in)));
+  const uint64_t unique = kernel.last_unique;
+  while (!waits) std::this_thread::yield();
+  kernel.tell(FUSE_INTERRUPT, 0, raw(fuse_interrupt_in{unique}));
+  EXPECT_EQ(kernel.transport.take_reply(unique).error, EINTR);
+  const std::string late = kernel.request(FUSE_FSYNC, file.node, raw(in));
+  const uint64_t late_unique = kernel.last_unique;
+  kernel.tell(FUSE_INTERRUPT, 0, raw(fuse_interrupt_in{late_unique}));
+  kernel.transport.push(late);
+  EXPECT_EQ(kernel.transport.take_reply(late_unique).error, EINTR);
+}
+
 TEST(Locks, those_still_waited_for_at_the_end_are_answered) {
   FakeTransport* transport = nullptr;
   auto kernel = std::make_unique<FakeKernel>();

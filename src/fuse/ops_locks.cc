@@ -101,10 +101,8 @@ void Ops::setlkw(const Request& request, const Reply& reply) {
   }
   const uint64_t unique = request.unique;
   {
-    MutexLock lock(locks_mutex_);
-    const auto early = std::find(early_interrupts_.begin(), early_interrupts_.end(), unique);
-    const bool interrupted = early != early_interrupts_.end();
-    if (interrupted) early_interrupts_.erase(early);
+    MutexLock lock(waits_mutex_);
+    const bool interrupted = interrupted_early(unique);
     // With the interrupt known the request is still tried: the lock may be free.
     if (!waiting_locks_.try_emplace(unique, WaitingLock{0, interrupted}).second) {
       lock.unlock();
@@ -114,13 +112,13 @@ void Ops::setlkw(const Request& request, const Reply& reply) {
   }
   const auto done = [this, unique, late = Reply(reply)](const Status& status) {
     late.status(status);
-    MutexLock lock(locks_mutex_);  // last: the destructor waits for it
+    MutexLock lock(waits_mutex_);  // last: the destructor waits for it
     waiting_locks_.erase(unique);
     locks_changed_.notify_all();
   };
   const uint64_t ticket = client_.lock_wait(caller(request), ino(request), *wanted, done);
   {
-    MutexLock lock(locks_mutex_);
+    MutexLock lock(waits_mutex_);
     const auto found = waiting_locks_.find(unique);
     if (found == waiting_locks_.end()) return;  // answered
     found->second.ticket = ticket;
@@ -129,15 +127,38 @@ void Ops::setlkw(const Request& request, const Reply& reply) {
   client_.lock_cancel(ticket);
 }
 
+bool Ops::interrupted_early(uint64_t unique) {
+  const auto early = std::find(early_interrupts_.begin(), early_interrupts_.end(), unique);
+  if (early == early_interrupts_.end()) return false;
+  early_interrupts_.erase(early);
+  return true;
+}
+
+void Ops::begin_interruptible(uint64_t unique, std::atomic<bool>& given_up) {
+  MutexLock lock(waits_mutex_);
+  given_up = interrupted_early(unique);
+  interruptible_[unique] = &given_up;
+}
+
+void Ops::end_interruptible(uint64_t unique) {
+  MutexLock lock(waits_mutex_);
+  interruptible_.erase(unique);
+}
+
 void Ops::interrupt(const Request& request) {
   Arguments arguments(request.arguments);
   const auto in = arguments.fixed<fuse_interrupt_in>();
   if (!arguments.ok()) return;
   uint64_t ticket = 0;
   {
-    MutexLock lock(locks_mutex_);
+    MutexLock lock(waits_mutex_);
     const auto found = waiting_locks_.find(in.unique);
     if (found == waiting_locks_.end()) {
+      const auto flag = interruptible_.find(in.unique);
+      if (flag != interruptible_.end()) {
+        flag->second->store(true);
+        return;
+      }
       early_interrupts_.push_back(in.unique);
       if (early_interrupts_.size() > kEarlyInterruptsMax) early_interrupts_.pop_front();
       return;
@@ -150,12 +171,12 @@ void Ops::interrupt(const Request& request) {
 
 Ops::~Ops() {
   std::vector<uint64_t> tickets;
-  MutexLock lock(locks_mutex_);
+  MutexLock lock(waits_mutex_);
   for (const auto& [unique, waiting] : waiting_locks_) tickets.push_back(waiting.ticket);
   lock.unlock();
   for (const uint64_t ticket : tickets) client_.lock_cancel(ticket);
   lock.lock();
-  while (!waiting_locks_.empty()) locks_changed_.wait(locks_mutex_);
+  while (!waiting_locks_.empty()) locks_changed_.wait(waits_mutex_);
 }
 
 }  // namespace shoal::fuse

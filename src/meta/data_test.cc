@@ -33,6 +33,38 @@ TEST(CommitData, applies_in_order_once_and_says_so) {
   v.check();
 }
 
+// The records of a large writer: pieces of one slice.
+TEST(CommitData, pieces_of_one_slice_become_one_extent_however_they_come) {
+  TestVolume v;
+  const Ino f = v.file(kRoot, "f");
+  const SegmentId s = v.segment(1), other = v.segment(2);
+  const auto piece = [&](uint64_t offset, uint64_t length, uint64_t first) {
+    DataRecord record = v.data(f, offset, length, s, 4096);
+    record.target->length = 1 << 20;
+    record.first = first;
+    return record;
+  };
+  for (int i = 0; i < 10; ++i) v.commit({v.data(f, 20 * i, 10, other, 1000 * i)});  // E records
+  v.commit({piece(4096, 4096, 0), piece(8192, 4096, 4096)});
+  v.commit({piece(12288, 4096, 8192)});
+  v.open();
+  v.commit({piece(16384, 4096, 12288)});
+  ASSERT_EQ(v.extents(f).size(), 11u);
+  const format::Extent& last = v.extents(f).back();
+  EXPECT_EQ(last.offset, 4096u);
+  EXPECT_EQ(last.length, 16384u);
+  EXPECT_EQ(last.first, 0u);
+  EXPECT_EQ(last.target.length, 1u << 20);
+  EXPECT_EQ(v.live(s), 16384);
+  v.check();
+  EXPECT_EQ(v.commit({piece(1 << 20, 4096, (1 << 20) - 4095)}), Kinds{Kind::kConflict});
+  v.last_sequence.clear();
+  v.commit({piece(1 << 20, 1000, 20480)});  // a gap: another extent of the same slice
+  EXPECT_EQ(v.extents(f).size(), 12u);
+  EXPECT_EQ(v.extents(f).back().first, 20480u);
+  v.check();
+}
+
 TEST(CommitData, a_record_whose_predecessor_is_missing_is_a_conflict) {
   TestVolume v;
   const Ino f = v.file(kRoot, "f");

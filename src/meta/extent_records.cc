@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/for_each.h"
 #include "format/keys.h"
 
 namespace shoal::meta {
@@ -77,15 +78,12 @@ ExtentRecordsRef ExtentStore::keep(std::vector<StampedExtent> list) const {
 }
 
 Result<size_t> ExtentStore::count(Ino ino, size_t limit) const {
-  const std::string prefix = format::extent_prefix(ino);
-  std::string begin = prefix;
-  for (size_t seen = 0;;) {
-    TRY_ASSIGN(const engine::Page page,
-               engine_.scan(nullptr, begin, engine::prefix_end(prefix), kPageEntriesMax));
-    seen += page.items.size();
-    if (seen >= limit || !page.more) return std::min(seen, limit);
-    begin = page.items.back().key + '\0';
-  }
+  size_t seen = 0;
+  const auto visit = [&](const engine::Item&) -> Result<engine::Visit> {
+    return ++seen < limit ? engine::Visit::kContinue : engine::Visit::kStop;
+  };
+  TRY(engine::for_each_with(engine_, nullptr, format::extent_prefix(ino), visit));
+  return seen;
 }
 
 }  // namespace shoal::meta

@@ -1,5 +1,6 @@
 #include "meta/fsck.h"
 
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/change.h"
 #include "meta/fsck_state.h"
@@ -15,17 +16,13 @@ constexpr std::string_view kKnownLetters = "IDEXALBWROGSNHKQUTZYCFV";
 
 Status FsckState::each(std::string_view prefix,
                        const std::function<Status(const engine::Item&)>& visit) {
-  std::string begin(prefix);
-  const std::string end = engine::prefix_end(prefix);
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page, engine.scan(token.get(), begin, end, kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY(visit(item));
-      if (++keys_read_ % kProgressKeys == 0 && options.progress) options.progress(keys_read_);
-    }
-    if (!page.more) return {};
-    begin = page.items.back().key + '\0';
-  }
+  return engine::for_each_with(engine, token.get(), prefix,
+                               [&](const engine::Item& item) -> Result<engine::Visit> {
+                                 TRY(visit(item));
+                                 if (++keys_read_ % kProgressKeys == 0 && options.progress)
+                                   options.progress(keys_read_);
+                                 return engine::Visit::kContinue;
+                               });
 }
 
 void FsckState::add(FsckProblem found) {

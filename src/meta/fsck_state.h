@@ -50,8 +50,8 @@ struct SegmentSummary {
 
 class FsckState {
  public:
-  FsckState(engine::KvEngine& engine, const FsckOptions& options)
-      : engine(engine), options(options) {}
+  FsckState(engine::KvEngine& checked, const FsckOptions& wanted)
+      : engine(checked), options(wanted) {}
 
   engine::KvEngine& engine;
   const FsckOptions& options;

@@ -113,6 +113,7 @@ struct ExtentPage {
 struct DataRecord {
   format::RecordHeader header;
   std::optional<format::Target> target;  // kData: where the slice lies
+  uint64_t first = 0;  // the record's first byte in the slice; > 0 only in a large writer's segment
   bool append = false;  // O_APPEND shared by several mounts: the owner places it at its end of file
 };
 

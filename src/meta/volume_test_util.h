@@ -189,7 +189,9 @@ inline void TestVolume::check() {
     }
     if (count > 0) {
       EXPECT_EQ(inode.nlink, inode.is_directory() ? 2 + subdirectories[ino] : count) << ino;
-      if (ino != kRootIno) EXPECT_TRUE(names[ino].contains(inode.parent)) << ino;
+      if (ino != kRootIno) {
+        EXPECT_TRUE(names[ino].contains(inode.parent)) << ino;
+      }
     }
     EXPECT_EQ(inode.entries, entries[ino]) << ino;
     std::vector<format::Extent> extents = inode.extents;

@@ -40,6 +40,8 @@ class File {
   virtual ~File() = default;  // closes
   // Fills `into` from `offset`; returns fewer bytes only at the end of the file.
   virtual Result<size_t> read_at(uint64_t offset, MutableBytes into) = 0;
+  // A hint that the range will be read soon; returns at once.
+  virtual void will_need(uint64_t /*offset*/, uint64_t /*length*/) {}
   // Writes all of `bytes` or fails; a failure may leave any prefix written.
   virtual Status write_at(uint64_t offset, ByteView bytes) = 0;
   // Writes the spans one behind the other with as few system calls as possible (one pwritev for ≤

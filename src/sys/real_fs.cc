@@ -91,6 +91,11 @@ class RealFile final : public File {
   Status allocate(uint64_t offset, uint64_t length) override {
     return reserve("allocate in", 0, offset, length);
   }
+  void will_need(uint64_t offset, uint64_t length) override {
+    // What it answers makes no difference.
+    (void)::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(length),
+                          POSIX_FADV_WILLNEED);
+  }
   Status punch(uint64_t offset, uint64_t length) override {
     return reserve("punch a hole in", FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
   }

@@ -25,7 +25,7 @@ import oracle  # noqa: E402
 
 def contents(folder):
     found = {}
-    for path in folder.glob("f*"):
+    for path in folder.glob("[fg]*"):
         if not path.name.endswith(".tmp"):
             found[path.name] = path.read_bytes()
     return found
@@ -39,7 +39,8 @@ def check_writer(folder, log, before):
     for file in sorted({event["file"] for event in events} | set(before)):
         mine = [event for event in events if event["file"] == file]
         promised += sum(1 for event in mine if event["i"] in done and event["op"] in oracle.PROMISES)
-        error = oracle.check_file(mine, done, before.get(file), found.get(file))
+        check = oracle.check_large if file.startswith("g") else oracle.check_file
+        error = check(mine, done, before.get(file), found.get(file))
         if error:
             errors.append(f"{folder.name}/{file}: {error}")
     return errors, promised, found

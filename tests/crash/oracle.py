@@ -72,6 +72,34 @@ def nearest(states, found):
 PROMISES = {"close", "fsync", "replace", "unlink", "open", "truncate"}
 
 
+def check_large(events, done, start, found):
+    """As check_file, for a file that is only made, written on at its end and removed: a state is a length of what it
+    would be at last. (Forty states of forty megabytes each would not fit.)"""
+    whole = bytearray(start or b"")
+    states = [(whole, None if start is None else len(start))]
+    floor = 0
+    for event in events:
+        whole, length = states[-1]
+        if event["op"] == "unlink":
+            states.append((whole, None))
+        elif event["op"] == "open":
+            states.append((bytearray(), 0))
+        elif event["op"] == "write":
+            whole += pattern(event["seed"], event["n"])
+            states += [(whole, length + request.get("first", event["n"])) for request in requests_of(event)]
+        if event["i"] in done and event["op"] in PROMISES:
+            floor = len(states) - 1
+    size = None if found is None else len(found)
+    fits = [i for i, (whole, length) in enumerate(states)
+            if length == size and (found is None or whole.startswith(found))]
+    if fits and fits[-1] >= floor:
+        return ""
+    what = "nothing" if found is None else f"{size} bytes"
+    if fits:
+        return f"lost: it is as after request {fits[-1]}, {floor} was promised ({what})"
+    return f"mixed: {what} that it never had; {len(states) - 1} requests, {floor} promised; last {states[-1][1]} bytes"
+
+
 def check_file(events, done, start, found):
     """`start`: the state before the log; `found`: the bytes there are, or None. Returns an error, or ""."""
     states = [start]

@@ -13,6 +13,8 @@ import sys
 
 FILES = 12
 FILE_BYTES_MAX = 200_000
+MIB = 1 << 20
+LARGE_BYTES = (8 * MIB, 40 * MIB)
 
 
 def pattern(seed, length):
@@ -38,6 +40,8 @@ class Writer:
         return os.path.join(self.folder, file)
 
     def one(self):
+        if self.random.random() < 0.03:
+            return self.large("g0")
         file = f"f{self.random.randrange(FILES)}"
         path = self.path(file)
         if file not in self.open:
@@ -77,6 +81,23 @@ class Writer:
             os.rename(temporary, self.path(file))
 
         self.step("replace", file, save, seed=seed, n=length)
+
+
+    def large(self, file):
+        """A file written from its beginning to its end, in pieces of one size."""
+        path = self.path(file)
+        if os.path.exists(path):
+            self.step("unlink", file, lambda: os.unlink(path))
+        fd = self.step("open", file, lambda: os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644))
+        length = self.random.choice([MIB, MIB, MIB // 4, 100_000])
+        at, size = 0, self.random.randrange(*LARGE_BYTES)
+        while at < size:
+            seed = self.random.getrandbits(32)
+            self.step("write", file, lambda: os.write(fd, pattern(seed, length)), at=at, n=length, seed=seed)
+            at += length
+            if self.random.random() < 0.1:
+                self.step("fsync", file, lambda: os.fsync(fd))
+        self.step("close", file, lambda: os.close(fd))
 
 
 def main():

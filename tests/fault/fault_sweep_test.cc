@@ -8,7 +8,7 @@
 //   a later step, that was answered with an error, would have; fsck finds nothing; gc and writing
 //   work.
 //
-//   SHOAL_FAULT=disk:117:once build/dev/tests/fault/fault_rocksdb_test
+//   SHOAL_FAULT=disk:117:once build/dev/tests/fault/fault_test --gtest_filter='*rocksdb_disk'
 //
 // runs one fault again. SHOAL_FAULT_STEP=7 tries every seventh call only.
 #include <gtest/gtest.h>
@@ -27,6 +27,9 @@ using namespace std::chrono_literals;
 using meta::Caller;
 
 const Caller kRoot{.kernel_checked = true};
+
+constexpr size_t kPieceBytes = 92'000;  // written and journaled at once
+constexpr size_t kFileBytesMax = 4 * kPieceBytes;
 
 enum class Where { kStore, kEngine, kDisk };
 enum class Times { kOnce, kForEver };
@@ -158,9 +161,17 @@ class Scenario {
     if (!may_.contains(path)) may_[path] = {std::nullopt};
     may_[path].insert("");
     may_[path].insert(bytes);
+    for (size_t at = kPieceBytes; at < bytes.size(); at += kPieceBytes)
+      may_[path].insert(bytes.substr(0, at));
     if (!went_well(made)) return false;
-    const auto written = world_.client().write(kRoot, made->handle, 0, as_bytes(bytes), false);
-    bool good = went_well(written) && written->bytes == bytes.size();
+    bool good = true;
+    for (size_t at = 0; at < bytes.size() && good; at += kPieceBytes) {
+      const std::string piece = bytes.substr(at, kPieceBytes);
+      const auto written = world_.client().write(kRoot, made->handle, at, as_bytes(piece), false);
+      good = went_well(written) && written->bytes == piece.size();
+      if (good && at + kPieceBytes < bytes.size())
+        good = went_well(world_.client().flush(made->handle, 1));
+    }
     if (synced) {
       good &= went_well(world_.client().fsync(made->handle, false));
     } else {
@@ -178,6 +189,7 @@ class Scenario {
     const std::string large(90'000, 'L');
     put(d, "d/", "small", "small bytes", true);
     put(d, "d/", "large", large, false);
+    put(d, "d/", "stream", std::string(3 * kPieceBytes, 's'), true);  // of a large writer
     put(d, "d/", "new", "the new bytes", false);
     if (alive()) {
       const bool replaced = went_well(
@@ -199,6 +211,7 @@ class Scenario {
     if (alive()) went_well(world_.collect_garbage());
     read_back(d, "small");
     read_back(d, "large");
+    read_back(d, "stream");
   }
 
   // Into the bucket, as far as it gets on: uploads are tried again for ever, so time goes on for a
@@ -214,7 +227,7 @@ class Scenario {
     if (!went_well(attr)) return;
     const auto opened = world_.client().open(kRoot, attr->ino, {.read = true});
     if (!went_well(opened)) return;
-    std::string bytes(100'000, '?');
+    std::string bytes(kFileBytesMax, '?');
     const auto got = world_.client().read(opened->handle, 0, as_mutable_bytes(bytes));
     world_.client().release(opened->handle).ignore("only read");
     if (!went_well(got)) return;
@@ -246,7 +259,7 @@ class Scenario {
       if (attr.ok()) {
         const auto opened = world_.client().open(kRoot, attr->ino, {.read = true});
         ASSERT_TRUE(opened.ok()) << path << ": " << opened.error().to_string();
-        std::string bytes(100'000, '?');
+        std::string bytes(kFileBytesMax, '?');
         const auto got = world_.client().read(opened->handle, 0, as_mutable_bytes(bytes));
         world_.client().release(opened->handle).value();
         ASSERT_TRUE(got.ok()) << path << ": " << got.error().to_string();
@@ -283,7 +296,7 @@ class Scenario {
   model::World world_;
 };
 
-class FaultSweep : public testing::TestWithParam<Where> {
+class FaultSweep : public testing::TestWithParam<std::tuple<model::EngineKind, Where>> {
  protected:
   FaultSweep() {
     set_log_sink([](LogLevel, std::string_view) {});
@@ -297,8 +310,8 @@ uint64_t number_or(const char* name, uint64_t otherwise) {
 }
 
 TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledged) {
-  const Where where = GetParam();
-  Scenario counting({where, 0}, model::EngineKind::kRocksdb);
+  const auto [engine, where] = GetParam();
+  Scenario counting({where, 0}, engine);
   counting.run();
   ASSERT_FALSE(HasFailure());
   const uint64_t calls = counting.calls(where);
@@ -313,7 +326,7 @@ TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledge
         if (only != nullptr && !fault.text().starts_with(only)) continue;
         SCOPED_TRACE("SHOAL_FAULT=" + fault.text());
         if (std::getenv("SHOAL_VERBOSE") != nullptr) std::cerr << fault.text() << std::endl;
-        Scenario scenario(fault, model::EngineKind::kRocksdb);
+        Scenario scenario(fault, engine);
         scenario.run();
         ++runs;
         struck += scenario.struck() ? 1 : 0;
@@ -322,8 +335,9 @@ TEST_P(FaultSweep, every_fault_is_heard_or_retried_and_loses_nothing_acknowledge
       }
     }
   }
-  std::cout << to_string(where) << ": " << calls << " calls, " << runs << " runs, " << struck
-            << " met the fault, in " << heard << " the caller heard of it" << std::endl;
+  std::cout << to_string(engine) << ", " << to_string(where) << ": " << calls << " calls, " << runs
+            << " runs, " << struck << " met the fault, in " << heard << " the caller heard of it"
+            << std::endl;
   if (only == nullptr) {
     EXPECT_GT(struck, runs * 8 / 10);
     EXPECT_GT(heard, 0u);
@@ -364,9 +378,13 @@ TEST(FaultInGc, a_segment_that_a_crash_left_dying_is_freed_by_the_next_run) {
   set_log_sink(nullptr);
 }
 
-INSTANTIATE_TEST_SUITE_P(Whole, FaultSweep,
-                         testing::Values(Where::kStore, Where::kEngine, Where::kDisk),
-                         [](const auto& where) { return to_string(where.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Whole, FaultSweep,
+    testing::Combine(testing::Values(model::EngineKind::kMemory, model::EngineKind::kRocksdb),
+                     testing::Values(Where::kStore, Where::kEngine, Where::kDisk)),
+    [](const auto& where) {
+      return to_string(std::get<0>(where.param)) + "_" + to_string(std::get<1>(where.param));
+    });
 
 }  // namespace
 }  // namespace shoal::fault

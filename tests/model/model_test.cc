@@ -113,11 +113,12 @@ class Model : public testing::Test {
     std::cout << "; refused " << reached_.refused << ", records replayed " << reached_.replayed
               << ", segments freed " << reached_.segments_freed << ", extents moved "
               << reached_.extents_moved << ", bytes from the store " << reached_.bytes_from_store
-              << ", from the disk cache " << reached_.bytes_from_cache << std::endl;
+              << ", from the disk cache " << reached_.bytes_from_cache
+              << ", segments of large writers " << reached_.large_segments << std::endl;
     if (reached_.operations <= 5'000) return;
     for (const uint64_t reached :
          {reached_.refused, reached_.replayed, reached_.segments_freed, reached_.extents_moved,
-          reached_.bytes_from_store, reached_.bytes_from_cache}) {
+          reached_.bytes_from_store, reached_.bytes_from_cache, reached_.large_segments}) {
       EXPECT_GT(reached, 0u);
     }
   }

@@ -30,6 +30,7 @@ constexpr Weight kWeights[] = {
     {OpKind::kRemember, "remember", 8},
     {OpKind::kWrite, "write", 110},
     {OpKind::kAppend, "append", 40},
+    {OpKind::kStream, "stream", 16},
     {OpKind::kTruncate, "truncate", 45},
     {OpKind::kPunch, "punch", 25},
     {OpKind::kZero, "zero", 25},

@@ -438,6 +438,7 @@ void Runner::note_reads() {
   const data::ReadStats reads = world_.client().status().reads;
   reached_.bytes_from_store += reads.store_bytes;
   reached_.bytes_from_cache += reads.disk_bytes;
+  reached_.large_segments += world_.staging().status().large_segments;
 }
 
 void Runner::remount() {

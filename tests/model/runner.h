@@ -32,6 +32,7 @@ enum class OpKind : uint8_t {
   kRemember,
   kWrite,
   kAppend,
+  kStream,
   kTruncate,
   kPunch,
   kZero,
@@ -75,6 +76,7 @@ struct Reached {
   uint64_t extents_moved = 0;  // by repack
   uint64_t bytes_from_store = 0;
   uint64_t bytes_from_cache = 0;
+  uint64_t large_segments = 0;  // of large writers
   uint64_t operations = 0;
 };
 
@@ -114,6 +116,7 @@ class Runner {
   void create(const Op& op);
   void rename(const Op& op);
   void write(const Op& op, bool append);
+  void stream(const Op& op);
   void copy_range(const Op& op);
   void read(const Op& op);
   void seek(const Op& op);

@@ -21,6 +21,8 @@ void Runner::data(const Op& op) {
       return write(op, false);
     case OpKind::kAppend:
       return write(op, true);
+    case OpKind::kStream:
+      return stream(op);
     case OpKind::kTruncate: {
       const uint64_t size = op.n[1] % 5 == 0 ? 0 : offset_of(op.n[1] / 5);
       model_.truncate(node, size, kill);
@@ -80,6 +82,23 @@ void Runner::write(const Op& op, bool append) {
       handle->append ? op.n[1] % 1000 : offset;  // an O_APPEND handle does not care
   const auto got = world_.client().write(caller(by), handle->id, asked, as_bytes(bytes), kill);
   if (same(0, got.code()) && got->bytes != bytes.size()) fail("a short write");
+}
+
+// Writes on at the end, record by record: what a large writer does.
+void Runner::stream(const Op& op) {
+  Handle* handle = this->handle(op.n[0]);
+  Node& node = *handle->node;
+  for (uint32_t i = 0; i < 2 + op.n[1] % 3; ++i) {
+    const size_t length = 66'000 + (op.n[2] + i) % 3 * 2'560 + (op.n[3] % 2) * (op.n[4] % 9'000);
+    const std::string bytes = pattern(op.n[4] + i, length);
+    const uint64_t offset = node.data.size();
+    if (offset + bytes.size() > kFileBytesMaxHere) return;
+    model_.write(node, offset, bytes, false);
+    const auto got = world_.client().write(caller({}), handle->id, offset, as_bytes(bytes), false);
+    if (!same(0, got.code())) return;
+    if (got->bytes != bytes.size()) return fail("a short write");
+    if (!same(0, world_.client().flush(handle->id, 1).code())) return;
+  }
 }
 
 void Runner::copy_range(const Op& op) {

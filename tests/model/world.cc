@@ -18,6 +18,10 @@ constexpr const char* kCacheFolder = "/cache";
 
 }  // namespace
 
+std::string to_string(EngineKind engine) {
+  return engine == EngineKind::kMemory ? "memory" : "rocksdb";
+}
+
 // What a commit was, by what it wrote.
 static std::string kind_of(const engine::Batch& batch) {
   std::string kind = "names and data";
@@ -175,6 +179,7 @@ Status World::open_parts() {
   data::StagingOptions staging_options;
   staging_options.segment_bytes = options_.segment_bytes;
   staging_options.seal_large_bytes = options_.segment_bytes / 4;
+  staging_options.large_writer_bytes = options_.large_writer_bytes;
   const data::StagingSeams seams{faulty_disk_, clock, random_, *executor_, *store_};
   TRY_ASSIGN(staging_,
              data::Staging::open(seams, kStateFolder, {volume_.uuid, volume_.lineage, "host"},

@@ -42,6 +42,7 @@ class InlineExecutor final : public Executor {
 };
 
 enum class EngineKind { kMemory, kRocksdb };
+std::string to_string(EngineKind engine);
 enum class BucketKind { kMemory, kFolder };
 
 struct WorldOptions {
@@ -49,6 +50,7 @@ struct WorldOptions {
   BucketKind bucket = BucketKind::kFolder;
   uint32_t trash_days = 0;
   uint64_t segment_bytes = 64 << 10;
+  uint64_t large_writer_bytes = 64 << 10;
   uint64_t write_buffer_bytes = 1 << 20;  // of RocksDB
   // What stands between the stack and World::disk, if anything.
   std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap_disk;

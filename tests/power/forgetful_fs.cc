@@ -1,7 +1,14 @@
 #include "forgetful_fs.h"
 
+#include "format/segment.h"
+
 namespace shoal::power {
 namespace {
+
+bool is_large_segment(ByteView head) {
+  const auto header = format::decode_segment_header(head);
+  return header.ok() && header->external;
+}
 
 class ForgetfulFile final : public File {
  public:
@@ -12,9 +19,10 @@ class ForgetfulFile final : public File {
     return below_->read_at(offset, into);
   }
   Status write_at(uint64_t offset, ByteView bytes) override {
-    return below_->write_at(offset, bytes);
+    return write_spans_at(offset, {&bytes, 1});
   }
   Status write_spans_at(uint64_t offset, std::span<const ByteView> spans) override {
+    if (offset == 0 && !spans.empty() && is_large_segment(spans[0])) kind_ = "large segment";
     return below_->write_spans_at(offset, spans);
   }
   Status sync_data() override { return forget_(kind_) ? Status() : below_->sync_data(); }
@@ -28,7 +36,7 @@ class ForgetfulFile final : public File {
 
  private:
   const std::unique_ptr<File> below_;
-  const std::string kind_;
+  std::string kind_;
   const ForgetfulFs::Forget& forget_;
 };
 
@@ -70,8 +78,14 @@ std::string sync_kind(const Path& path, bool directory) {
 
 Result<std::unique_ptr<File>> ForgetfulFs::open(const Path& path, OpenMode mode) {
   TRY_ASSIGN(std::unique_ptr<File> file, below_.open(path, mode));
+  std::string kind = file_kind(path);
+  if (kind == "journal") {
+    std::string head(format::kSegmentHeaderBytes, '\0');
+    TRY_ASSIGN(const size_t n, file->read_at(0, as_mutable_bytes(head)));
+    if (is_large_segment(as_bytes(head).first(n))) kind = "large segment";
+  }
   return std::unique_ptr<File>(
-      std::make_unique<ForgetfulFile>(std::move(file), file_kind(path), forget_));
+      std::make_unique<ForgetfulFile>(std::move(file), std::move(kind), forget_));
 }
 
 }  // namespace shoal::power

@@ -8,7 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kFileBytesMax = 40'000;
+constexpr uint64_t kFileBytesMax = 300'000;
 constexpr int kFolders = 3;
 const meta::Caller kRoot{.kernel_checked = true};
 
@@ -26,7 +26,8 @@ void PowerRun::step() {
   if (dice < 19) return unlink();
   if (dice < 30) return rename();
   if (dice < 33) return link();
-  if (dice < 58) return write();
+  if (dice < 55) return write();
+  if (dice < 58) return stream();
   if (dice < 66) return reshape();
   if (dice < 69) return copy();
   if (dice < 81) return fsync();
@@ -155,6 +156,26 @@ void PowerRun::write() {
   done(written.ok() ? Status() : Status(written.error()), "write");
 }
 
+void PowerRun::stream() {
+  const auto file = random_file();
+  if (!file) return;
+  const auto handle = handle_of(file->second);
+  if (!handle) return;
+  for (uint64_t i = 2 + below(2); i > 0; --i) {
+    std::string state = files_[file->second].now();
+    const uint64_t offset = state.size();
+    const std::string bytes(66'000 + below(4'000), static_cast<char>('A' + below(50)));
+    if (offset + bytes.size() > kFileBytesMax) return;
+    state += bytes;
+    add_state(file->second, std::move(state));
+    const auto written = world_.client().write(kRoot, *handle, offset, as_bytes(bytes), false);
+    if (!done(written.ok() ? Status() : Status(written.error()), "write")) return;
+    if (!done(world_.client().flush(*handle, 1), "flush")) return;
+    files_[file->second].kill_floor = files_[file->second].states.size() - 1;
+  }
+  if (below(2) == 0) fsync(file->second);
+}
+
 void PowerRun::reshape() {
   const auto which = random_file();
   if (!which) return;
@@ -212,11 +233,14 @@ void PowerRun::copy() {
 
 void PowerRun::fsync() {
   const auto which = random_file();
-  if (!which) return;
-  const auto handle = handle_of(which->second);
+  if (which) fsync(which->second);
+}
+
+void PowerRun::fsync(FileId id) {
+  const auto handle = handle_of(id);
   if (!handle) return;
   if (!done(world_.client().fsync(*handle, below(2) == 0), "fsync")) return;
-  File& file = files_[which->second];
+  File& file = files_[id];
   file.power_floor = file.kill_floor = file.states.size() - 1;
   file.synced_in_this_life = true;
   names_floor_ = std::max(names_floor_, file.named_at);

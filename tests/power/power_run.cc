@@ -7,15 +7,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr uint64_t kFileBytesMax = 40'000;
+constexpr uint64_t kFileBytesMax = 300'000;
 constexpr int kFolders = 3;  // the root and two below it
 const meta::Caller kRoot{.kernel_checked = true};
 
-model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap, uint64_t seed) {
+model::WorldOptions options(model::EngineKind engine,
+                            std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap, uint64_t seed) {
   model::WorldOptions options;
-  options.engine = model::EngineKind::kRocksdb;
+  options.engine = engine;
   options.bucket = model::BucketKind::kFolder;
-  options.segment_bytes = seed % 3 == 0 ? 16 << 10 : 64 << 10;
+  options.segment_bytes = seed % 3 == 0 ? 16 << 10 : seed % 6 == 1 ? 256 << 10 : 64 << 10;
   options.write_buffer_bytes =
       seed % 2 == 0 ? 0 : 1 << 20;  // 0: the least, so that tables are written
   options.wrap_disk = std::move(wrap);
@@ -24,12 +25,13 @@ model::WorldOptions options(std::function<std::unique_ptr<LocalFs>(LocalFs&)> wr
 
 }  // namespace
 
-PowerRun::PowerRun(uint64_t seed, std::string forget, Tally& tally)
+PowerRun::PowerRun(model::EngineKind engine, uint64_t seed, std::string forget, Tally& tally)
     : seed_(seed),
       forget_(std::move(forget)),
       tally_(tally),
       random_(seed * 31 + 7),
       world_(seed, options(
+                       engine,
                        [this](LocalFs& disk) {
                          return std::make_unique<ForgetfulFs>(disk,
                                                               [this](const std::string& kind) {
@@ -69,19 +71,21 @@ std::optional<std::string> PowerRun::run(int lives) {
 // --- lives ---
 
 void PowerRun::life() {
-  world_.disk.cut_after(below(10) < 8 ? 1 + below(below(3) == 0 ? 60 : 500) : 0);
+  world_.disk.cut_after(below(10) < 7 ? 1 + below(below(3) == 0 ? 60 : 500) : 0);
   const uint64_t steps = 20 + below(150);
   for (uint64_t i = 0; i < steps && !ended() && failure_.empty(); ++i) {
     ++tally_.operations;
     step();
   }
   if (!failure_.empty()) return;
-  const bool power = ended() || below(4) != 0;
+  const bool power = ended() || below(3) != 0;
   end(power);
 }
 
 void PowerRun::end(bool power) {
-  tally_.segments_stored += world_.client().status().staging.stored_segments;
+  const data::StagingStatus staging = world_.client().status().staging;
+  tally_.segments_stored += staging.stored_segments;
+  tally_.large_segments += staging.large_segments;
   if (power) {
     ++tally_.cuts;
     const sim::CutReport report = world_.cut_power(random_.u64());

@@ -36,13 +36,14 @@ struct Tally {
   uint64_t synced_files_verified = 0;  // that had to be found up to an fsync of the same life
   uint64_t replayed = 0;
   uint64_t segments_stored = 0;
+  uint64_t large_segments = 0;  // of large writers
   std::set<std::string> syncs;  // kinds seen
 };
 
 class PowerRun {
  public:
   // `forget`: the kind of sync that is left out; empty: none.
-  PowerRun(uint64_t seed, std::string forget, Tally& tally);
+  PowerRun(model::EngineKind engine, uint64_t seed, std::string forget, Tally& tally);
   // The first violation, if any.
   std::optional<std::string> run(int lives);
 
@@ -82,9 +83,11 @@ class PowerRun {
   void rename();
   void link();
   void write();
+  void stream();   // goes on at the end of a file, as a large writer does
   void reshape();  // truncate, punch, zero
   void copy();
   void fsync();
+  void fsync(FileId id);
   void fsync_dir();
   void close();
   void whole();

@@ -35,7 +35,10 @@ std::optional<Range> range_of(const DataRecord& record, uint64_t offset) {
   if (offset > kFileBytesMax) return std::nullopt;
   switch (header.kind) {
     case RecordKind::kData:
-      if (!record.target || header.length > record.target->length) return std::nullopt;
+      if (!record.target || record.first > record.target->length ||
+          header.length > record.target->length - record.first) {
+        return std::nullopt;
+      }
       [[fallthrough]];
     case RecordKind::kPunch:
     case RecordKind::kZero:
@@ -287,6 +290,7 @@ Status Owner::DataCall::apply(Work& work, const DataRecord& record, DataOutcome&
       extent.offset = outcome.placed_at;
       extent.length = header.length;
       extent.target = *record.target;
+      extent.first = record.first;
       map.replace(extent);
       inode.size = std::max(inode.size, range.to);
       break;

@@ -1,5 +1,6 @@
 // The reclaimer: frees what `G` lists, in pages, so that no commit grows with the file.
 #include "base/log.h"
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/owner_impl.h"
 
@@ -117,20 +118,17 @@ void Owner::schedule_reclaim() {
 // Ranges count as holes since their marker was committed, so they go before anybody reads.
 Status Owner::take_over_reclaim() {
   bool inodes = false;
-  std::string begin = "G";
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page, engine_.scan(nullptr, begin, "H", kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const auto key, format::parse_reclaim_key(item.key));
-      TRY_ASSIGN(const format::ReclaimRecord record, format::decode_reclaim(item.value));
-      inodes = inodes || !record.range;
-      if (!record.range) continue;
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const auto key, format::parse_reclaim_key(item.key));
+    TRY_ASSIGN(const format::ReclaimRecord record, format::decode_reclaim(item.value));
+    inodes = inodes || !record.range;
+    if (record.range) {
       const Latches latch(latches_, {exclusive(key.second)});
       TRY(reclaim_range(key.second, key.first, record.from, record.to));
     }
-    if (!page.more) break;
-    begin = page.items.back().key + '\0';
-  }
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(engine_, nullptr, "G", visit));
   if (inodes) schedule_reclaim();
   return {};
 }

@@ -1,6 +1,7 @@
 // What repack asks: who points into a segment, and to point elsewhere instead.
 #include <algorithm>
 
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/owner_impl.h"
 
@@ -10,18 +11,12 @@ Result<std::vector<Maintenance::Reference>> Owner::references(const SegmentId& i
                                                               const std::vector<Ino>& writers) {
   TRY(healthy());
   std::vector<Ino> inos = writers;
-  const std::string prefix = format::back_reference_prefix(id);
-  const std::string end = engine::prefix_end(prefix);
-  std::string begin = prefix;
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page, engine_.scan(nullptr, begin, end, kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const auto reference, format::parse_back_reference_key(item.key));
-      inos.push_back(reference.ino);
-    }
-    if (!page.more) break;
-    begin = page.items.back().key + '\0';
-  }
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const auto reference, format::parse_back_reference_key(item.key));
+    inos.push_back(reference.ino);
+    return engine::Visit::kContinue;
+  };
+  TRY(engine::for_each_with(engine_, nullptr, format::back_reference_prefix(id), visit));
   std::sort(inos.begin(), inos.end());
   inos.erase(std::unique(inos.begin(), inos.end()), inos.end());
   std::vector<Reference> references;

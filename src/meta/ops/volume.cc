@@ -1,4 +1,5 @@
 // The volume as a whole: usage, settings, durability, paths.
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/owner_impl.h"
 
@@ -84,19 +85,17 @@ Result<std::string> Owner::path_of(Ino ino) {
 
 // Names are found by scanning the parent: for messages only.
 Result<std::string> Owner::name_in(Ino parent, Ino ino) {
-  std::string begin = format::entry_prefix(parent);
-  const std::string end = engine::prefix_end(begin);
-  for (;;) {
-    TRY_ASSIGN(const engine::Page page, engine_.scan(nullptr, begin, end, kPageEntriesMax));
-    for (const engine::Item& item : page.items) {
-      TRY_ASSIGN(const format::Entry entry, format::decode_entry(item.value));
-      if (entry.ino != ino) continue;
-      TRY_ASSIGN(auto key, format::parse_entry_key(item.key));
-      return std::move(key.second);
-    }
-    if (!page.more) return Error(ENOENT);
-    begin = page.items.back().key + '\0';
-  }
+  std::optional<std::string> name;
+  const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const format::Entry entry, format::decode_entry(item.value));
+    if (entry.ino != ino) return engine::Visit::kContinue;
+    TRY_ASSIGN(auto key, format::parse_entry_key(item.key));
+    name = std::move(key.second);
+    return engine::Visit::kStop;
+  };
+  TRY(engine::for_each_with(engine_, nullptr, format::entry_prefix(parent), visit));
+  if (!name) return Error(ENOENT);
+  return *std::move(name);
 }
 
 }  // namespace shoal::meta

@@ -8,6 +8,7 @@
 #include "object/s3/credentials_chain.h"
 #include "object/s3/profile.h"
 #include "object/s3/testing/http_server.h"
+#include "object/s3/testing/notes.h"
 
 namespace shoal::object {
 namespace {
@@ -95,9 +96,7 @@ TEST_F(CredentialsTest, profiles_are_read_from_both_files) {
 }
 
 TEST_F(CredentialsTest, web_identity_asks_sts_with_the_token) {
-  TestRequest seen;
-  TestHttpServer sts([&](const TestRequest& request) {
-    seen = request;
+  TestHttpServer sts([](const TestRequest&) {
     return TestReply{
         200,
         {},
@@ -116,19 +115,19 @@ TEST_F(CredentialsTest, web_identity_asks_sts_with_the_token) {
   EXPECT_EQ(credentials.access_key, "AK");
   EXPECT_EQ(credentials.session_token, "T");
   EXPECT_EQ(credentials.expires, (Time{clock.seconds + 3600, 0}));
+  const TestRequest seen = sts.last();
   EXPECT_NE(seen.body.find("WebIdentityToken=jwt.a%2Bb%2Fc%3D"), std::string::npos) << seen.body;
   EXPECT_NE(seen.body.find("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fr"), std::string::npos);
 }
 
 TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
-  TestRequest seen;
-  TestHttpServer service([&](const TestRequest& request) {
-    seen = request;
+  TestHttpServer service([](const TestRequest&) {
     return TestReply{200, {}, kContainerAnswer, {}};
   });
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = service.url() + "/creds";
   variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "Bearer x";
   EXPECT_EQ(source()->get().value().secret_key, "SK");
+  const TestRequest seen = service.last();
   EXPECT_EQ(seen.path, "/creds");
   EXPECT_EQ(seen.header("authorization"), "Bearer x");
   variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://example.org/creds";
@@ -137,11 +136,9 @@ TEST_F(CredentialsTest, the_container_service_gets_the_authorization_token) {
 }
 
 TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
-  std::vector<std::string> asked;
-  Mutex mutex;
+  Notes asked;
   TestHttpServer imds([&](const TestRequest& request) {
-    MutexLock lock(mutex);
-    asked.push_back(request.method + " " + request.path);
+    asked.add(request.method + " " + request.path);
     if (request.method == "PUT") return TestReply{200, {}, "session", {}};
     if (request.header("x-aws-ec2-metadata-token") != "session") return TestReply{401, {}, "", {}};
     if (request.path.ends_with("/")) return TestReply{200, {}, "my-role\n", {}};
@@ -150,9 +147,10 @@ TEST_F(CredentialsTest, imds_is_asked_with_a_session_token_only) {
   variables["AWS_EC2_METADATA_DISABLED"] = "";
   variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = imds.url();
   EXPECT_EQ(source()->get().value().access_key, "AK");
-  EXPECT_EQ(asked, (std::vector<std::string>{
-                       "PUT /latest/api/token", "GET /latest/meta-data/iam/security-credentials/",
-                       "GET /latest/meta-data/iam/security-credentials/my-role"}));
+  EXPECT_EQ(asked.all(),
+            (std::vector<std::string>{"PUT /latest/api/token",
+                                      "GET /latest/meta-data/iam/security-credentials/",
+                                      "GET /latest/meta-data/iam/security-credentials/my-role"}));
 }
 
 TEST_F(CredentialsTest, a_service_that_is_silent_or_talks_nonsense_is_an_error_without_its_answer) {

@@ -13,6 +13,9 @@ namespace {
 constexpr int kRefreshesMax = 3;
 // A kind that has nothing else under way may always have so many, whatever the others do.
 constexpr int kGuaranteed = 2;
+// Each so many-th start of a kind is of the call that waits longest, whatever its priority: a
+// reader may be waiting for what began as read-ahead, and must not wait for ever.
+constexpr uint64_t kTurnOfLongestWaiting = 8;
 
 size_t index(OpClass op) { return static_cast<size_t>(op); }
 
@@ -184,17 +187,34 @@ void Dispatcher::start_tries() {
 }
 
 bool Dispatcher::start_next(int priority, OpClass op, const Credentials& credentials) {
-  std::deque<uint64_t>& waiting = queues_[priority][index(op)];
-  while (!waiting.empty() && !calls_.contains(waiting.front()))
-    waiting.pop_front();  // ended meanwhile
   Window& window = windows_[index(op)];
   const bool room = static_cast<int>(active_.size()) < options_.connections_max ||
                     window.in_flight() < kGuaranteed;
-  if (waiting.empty() || !window.is_open() || !room) return false;
-  const uint64_t id = waiting.front();
-  waiting.pop_front();
+  if (waiting(priority, op).empty() || !window.is_open() || !room) return false;
+  const bool longest = ++starts_[index(op)] % kTurnOfLongestWaiting == 0;
+  std::deque<uint64_t>& from = longest ? longest_waiting(op) : waiting(priority, op);
+  const uint64_t id = from.front();
+  from.pop_front();
   start(id, credentials);
   return true;
+}
+
+// The queue, which begins with a call that has not ended.
+std::deque<uint64_t>& Dispatcher::waiting(int priority, OpClass op) {
+  std::deque<uint64_t>& queue = queues_[static_cast<size_t>(priority)][index(op)];
+  while (!queue.empty() && !calls_.contains(queue.front())) queue.pop_front();
+  return queue;
+}
+
+// REQUIRES that some call of the kind waits.
+std::deque<uint64_t>& Dispatcher::longest_waiting(OpClass op) {
+  std::deque<uint64_t>* longest = nullptr;
+  for (int priority = 0; priority < static_cast<int>(queues_.size()); ++priority) {
+    std::deque<uint64_t>& queue = waiting(priority, op);
+    if (!queue.empty() && (longest == nullptr || queue.front() < longest->front()))
+      longest = &queue;
+  }
+  return *longest;
 }
 
 void Dispatcher::start(uint64_t id, const Credentials& credentials) {

@@ -83,6 +83,8 @@ class Dispatcher {
   void end_stalled(Nanoseconds now);
   void start_tries();
   bool start_next(int priority, OpClass op, const Credentials& credentials);
+  std::deque<uint64_t>& waiting(int priority, OpClass op);
+  std::deque<uint64_t>& longest_waiting(OpClass op);
   void start(uint64_t id, const Credentials& credentials);
   void end_completed();
   void settle(Active& active, Result<HttpResponse> result);
@@ -114,6 +116,7 @@ class Dispatcher {
   std::array<Window, kOpClasses> windows_;
   std::array<std::array<std::deque<uint64_t>, kOpClasses>, 4>
       queues_;  // [priority][op]; may hold ids that ended
+  std::array<uint64_t, kOpClasses> starts_{};
   std::map<uint64_t, Waiting> calls_;
   std::map<CURL*, Active> active_;
   std::set<std::pair<Nanoseconds, uint64_t>> deadlines_;

@@ -8,6 +8,7 @@
 #include "object/s3/s3_store.h"
 #include "object/s3/sigv4.h"
 #include "object/s3/testing/fake_s3.h"
+#include "object/s3/testing/notes.h"
 
 namespace shoal::object {
 namespace {
@@ -79,9 +80,9 @@ TEST_F(S3FaultsTest, short_and_mismatching_bodies_are_never_delivered) {
       [](TestReply& r) { r.headers.pop_back(); },
       [](TestReply& r) { r.status = 200; }};  // the range was ignored
   for (size_t i = 0; i < spoilers.size(); ++i) {
-    int spoiled = 0;
-    server.spoil([&](const TestRequest&, int, TestReply& reply) {
-      if (reply.status == 206 && spoiled++ == 0) spoilers[i](reply);
+    std::atomic<int> spoiled = 0;
+    server.spoil([&spoiled, spoiler = spoilers[i]](const TestRequest&, int, TestReply& reply) {
+      if (reply.status == 206 && spoiled++ == 0) spoiler(reply);
     });
     EXPECT_EQ(get_and_wait(*store, "k", 2, 5).value(), "23456") << i;
     EXPECT_EQ(spoiled, 2) << i;
@@ -96,7 +97,7 @@ TEST_F(S3FaultsTest, a_server_that_falls_silent_is_given_up_and_tried_again) {
   put_and_wait(*store, "k", as_bytes(std::string(100'000, 'x'))).value();
   first(1, tricked(Trick::kSilence));
   EXPECT_EQ(get_and_wait(*store, "k", 0, 5).value(), "xxxxx");
-  int spoiled = 0;
+  std::atomic<int> spoiled = 0;
   server.spoil([&](const TestRequest&, int, TestReply& reply) {
     if (spoiled++ == 0) reply.trick = Trick::kStall;
   });
@@ -222,7 +223,7 @@ TEST_F(S3FaultsTest, a_completion_whose_answer_was_lost_is_found_to_have_happene
       wait_for<UploadedPart>([&](Done<UploadedPart> done) {
         store->upload_part("k", upload, 1, {as_bytes("bytes")}, {}, std::move(done));
       }).value();
-  int spoiled = 0;
+  std::atomic<int> spoiled = 0;
   server.spoil([&](const TestRequest& request, int, TestReply& reply) {
     if (request.method == "POST" && spoiled++ == 0) reply = FakeS3::error(500, "InternalError");
   });
@@ -234,10 +235,10 @@ TEST_F(S3FaultsTest, a_completion_whose_answer_was_lost_is_found_to_have_happene
 }
 
 TEST_F(S3FaultsTest, a_wrong_clock_is_corrected_by_the_servers_date) {
-  std::vector<std::string> dates;
+  Notes dates;
   const int base = server.requests();
   server.interfere([&, base](const TestRequest& request, int n) -> std::optional<TestReply> {
-    dates.push_back(request.header("x-amz-date"));
+    dates.add(request.header("x-amz-date"));
     if (n > base) return std::nullopt;
     TestReply skewed = FakeS3::error(403, "RequestTimeTooSkewed");
     skewed.headers = {{"date", "Fri, 01 Jan 2038 00:00:00 GMT"}};
@@ -246,8 +247,8 @@ TEST_F(S3FaultsTest, a_wrong_clock_is_corrected_by_the_servers_date) {
   set_log_sink([](LogLevel, std::string_view) {});
   EXPECT_EQ(put_and_wait(*store, "k", as_bytes("x")).code(), 0);
   set_log_sink(nullptr);
-  ASSERT_EQ(dates.size(), 2u);
-  EXPECT_EQ(dates[1].substr(0, 11), "20380101T00");
+  ASSERT_EQ(dates.all().size(), 2u);
+  EXPECT_EQ(dates.all()[1].substr(0, 11), "20380101T00");
 }
 
 class CountingCredentials final : public CredentialsSource {
@@ -281,16 +282,17 @@ TEST_F(S3FaultsTest, an_expired_token_is_renewed_once) {
 }
 
 TEST_F(S3FaultsTest, payloads_are_hashed_only_for_servers_that_want_it) {
-  std::vector<std::string> hashes;
+  Notes hashes;
   server.interfere([&](const TestRequest& request, int) -> std::optional<TestReply> {
-    hashes.push_back(request.header("x-amz-content-sha256"));
-    if (hashes.back() == kUnsignedPayload) return FakeS3::error(400, "XAmzContentSHA256Mismatch");
+    const std::string hash = request.header("x-amz-content-sha256");
+    hashes.add(hash);
+    if (hash == kUnsignedPayload) return FakeS3::error(400, "XAmzContentSHA256Mismatch");
     return std::nullopt;
   });
   EXPECT_EQ(put_and_wait(*store, "k", as_bytes("x")).code(), 0);
   EXPECT_EQ(put_and_wait(*store, "l", as_bytes("x")).code(), 0);
   const std::string hash = sha256_hex({as_bytes("x")});
-  EXPECT_EQ(hashes, (std::vector<std::string>{std::string(kUnsignedPayload), hash, hash}));
+  EXPECT_EQ(hashes.all(), (std::vector<std::string>{std::string(kUnsignedPayload), hash, hash}));
 }
 
 TEST_F(S3FaultsTest, a_deadline_ends_a_call_that_is_under_way) {
@@ -333,39 +335,64 @@ TEST_F(S3FaultsTest, keys_that_could_not_be_removed_are_told) {
             std::vector<std::string>{"undeletable"});
 }
 
-TEST_F(S3FaultsTest, foreground_goes_before_write_back_before_prefetch_before_background) {
-  options.connections_max = 1;
-  open();
-  Mutex mutex;
-  CondVar changed;
-  bool open_gate = false;
-  int answered = 0;
-  std::vector<std::string> order;
-  server.interfere([&](const TestRequest& request, int) -> std::optional<TestReply> {
-    MutexLock lock(mutex);
-    while (!open_gate) changed.wait(mutex);  // until everything is queued
-    order.push_back(request.path);
-    return std::nullopt;
-  });
-  const auto ask = [&](const char* key, Priority priority) {
-    store->head(key, {milliseconds(30'000), priority, false}, [&](Result<ObjectInfo>) {
+// Queues calls on a store with one connection; path by path in the order in which they are sent.
+class S3PriorityTest : public S3FaultsTest {
+ protected:
+  void hold() {
+    options.connections_max = 1;
+    open();
+    server.interfere([this](const TestRequest& request, int) -> std::optional<TestReply> {
+      MutexLock lock(mutex);
+      while (!open_gate) changed.wait(mutex);  // until everything is queued
+      order.push_back(request.path);
+      return std::nullopt;
+    });
+  }
+  void ask(const std::string& key, Priority priority) {
+    ++asked;
+    store->head(key, {milliseconds(30'000), priority, false}, [this](Result<ObjectInfo>) {
       MutexLock lock(mutex);
       ++answered;
       changed.notify_all();
     });
-  };
+  }
+  std::vector<std::string> release() {
+    MutexLock lock(mutex);
+    open_gate = true;
+    changed.notify_all();
+    while (answered < asked) changed.wait(mutex);
+    return order;
+  }
+
+  Mutex mutex;
+  CondVar changed;
+  bool open_gate = false;
+  int asked = 0, answered = 0;
+  std::vector<std::string> order;
+};
+
+TEST_F(S3PriorityTest, foreground_goes_before_write_back_before_prefetch_before_background) {
+  hold();
   ask("0", Priority::kForeground);
   ask("4", Priority::kBackground);
   ask("3", Priority::kPrefetch);
   ask("2", Priority::kWriteback);
   ask("1", Priority::kForeground);
-  MutexLock lock(mutex);
-  open_gate = true;
-  changed.notify_all();
-  while (answered < 5) changed.wait(mutex);
+  std::vector<std::string> sent = release();
   // The first request may have been any: it started before the others came.
-  order.erase(order.begin());
-  EXPECT_TRUE(std::is_sorted(order.begin(), order.end())) << testing::PrintToString(order);
+  sent.erase(sent.begin());
+  EXPECT_TRUE(std::is_sorted(sent.begin(), sent.end())) << testing::PrintToString(sent);
+}
+
+TEST_F(S3PriorityTest, nothing_waits_for_ever_behind_what_goes_first) {
+  hold();
+  ask("first", Priority::kForeground);
+  ask("ahead", Priority::kPrefetch);
+  for (int i = 0; i < 20; ++i) ask("foreground", Priority::kForeground);
+  const std::vector<std::string> sent = release();
+  const auto ahead = std::find_if(sent.begin(), sent.end(),
+                                  [](const std::string& path) { return path.ends_with("/ahead"); });
+  EXPECT_LE(ahead - sent.begin(), 8) << testing::PrintToString(sent);
 }
 
 TEST_F(S3FaultsTest, secrets_appear_in_no_error_and_no_description) {

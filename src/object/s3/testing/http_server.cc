@@ -86,12 +86,22 @@ void TestHttpServer::accept_all() {
   }
 }
 
+TestRequest TestHttpServer::last() {
+  MutexLock lock(mutex_);
+  return last_;
+}
+
 void TestHttpServer::serve(Connection& connection) {
   std::string buffer;
   while (true) {
     TestRequest request;
     if (!read_request(connection, buffer, request)) break;
-    if (!reply(connection, request, handler_(request))) break;
+    const TestReply answer = handler_(request);
+    {
+      MutexLock lock(mutex_);
+      last_ = request;
+    }
+    if (!reply(connection, request, answer)) break;
   }
   connection.shutdown();
 }

@@ -49,6 +49,7 @@ class TestHttpServer {
   explicit TestHttpServer(Handler handler);
   ~TestHttpServer();
   std::string url() const;  // "http://127.0.0.1:port"
+  TestRequest last();       // the request that was answered last
 
  private:
   void accept_all();
@@ -61,6 +62,7 @@ class TestHttpServer {
   Mutex mutex_;
   std::list<std::unique_ptr<Connection>> connections_ GUARDED_BY(mutex_);
   std::vector<Thread> workers_ GUARDED_BY(mutex_);
+  TestRequest last_ GUARDED_BY(mutex_);
   Thread acceptor_;
 };
 
