@@ -383,20 +383,13 @@ def fuse_requests(pids, action, scratch):
         command += ["-p", str(pid)]
     tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        e2e.wait_until(lambda: all(traced(pid) for pid in pids), 30, "strace to attach")
+        e2e.wait_until(lambda: all(e2e.is_traced(pid) for pid in pids), 30, "strace to attach")
         action()
         time.sleep(1)  # RELEASE comes after close(2) returned
     finally:
         tracer.send_signal(signal.SIGINT)
         tracer.wait()
     return count_opcodes(log.read_text(errors="replace").splitlines())
-
-
-def traced(pid):
-    for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
-        if re.search(r"^TracerPid:\s+0$", status.read_text(), re.MULTILINE):
-            return False
-    return True
 
 
 # <linux/fuse.h>, enum fuse_opcode

@@ -70,9 +70,11 @@ def nearest(states, found):
 
 # After these an acknowledgement promises everything before them (open too: the name itself is in the engine's log).
 PROMISES = {"close", "fsync", "replace", "unlink", "open", "truncate"}
+# When the mount ended in order, everything that it answered is promised.
+EVERYTHING = PROMISES | {"write"}
 
 
-def check_large(events, done, start, found):
+def check_large(events, done, start, found, promises):
     """As check_file, for a file that is only made, written on at its end and removed: a state is a length of what it
     would be at last. (Forty states of forty megabytes each would not fit.)"""
     whole = bytearray(start or b"")
@@ -87,7 +89,7 @@ def check_large(events, done, start, found):
         elif event["op"] == "write":
             whole += pattern(event["seed"], event["n"])
             states += [(whole, length + request.get("first", event["n"])) for request in requests_of(event)]
-        if event["i"] in done and event["op"] in PROMISES:
+        if event["i"] in done and event["op"] in promises:
             floor = len(states) - 1
     size = None if found is None else len(found)
     fits = [i for i, (whole, length) in enumerate(states)
@@ -100,14 +102,14 @@ def check_large(events, done, start, found):
     return f"mixed: {what} that it never had; {len(states) - 1} requests, {floor} promised; last {states[-1][1]} bytes"
 
 
-def check_file(events, done, start, found):
+def check_file(events, done, start, found, promises):
     """`start`: the state before the log; `found`: the bytes there are, or None. Returns an error, or ""."""
     states = [start]
     floor = 0
     for event in events:
         before = states[-1]
         states += [apply(before, request) for request in requests_of(event)]
-        if event["i"] in done and event["op"] in PROMISES:
+        if event["i"] in done and event["op"] in promises:
             floor = len(states) - 1
     for state in states[floor:]:
         if state == found:

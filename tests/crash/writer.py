@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """One writer of the crash test: does random operations below a folder and notes each, before and after, in a log that
-lies outside the mount. Ends at the first error: the mount was killed.
+lies outside the mount. Ends at the first error: the mount is gone.
 
     writer.py FOLDER LOG SEED
+
+FOLDER exists: made here, it could come to be below the mount.
 
 The log has a line of JSON per event: {"i": n, "op": ..., "file": ..., ...} before an operation, {"done": n} after it.
 """
@@ -27,7 +29,6 @@ class Writer:
         self.log = open(log, "a", buffering=1, encoding="utf-8")
         self.n = 0
         self.open = {}
-        os.makedirs(folder, exist_ok=True)
 
     def step(self, op, file, action, **facts):
         self.n += 1

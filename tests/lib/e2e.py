@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -105,6 +106,12 @@ def mount_pid(mountpoint):
         if os.fsencode(str(mountpoint)) in words:
             return int(entry.name)
     raise E2eError(f"no shoal process serves {mountpoint}")
+
+
+def is_traced(pid):
+    """All threads of the process, by strace or a debugger."""
+    return all(not re.search(r"^TracerPid:\s+0$", status.read_text(), re.MULTILINE)
+               for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
 
 
 class Scratch:
