@@ -5,11 +5,11 @@
 namespace shoal::engine {
 
 void Batch::merge_add(std::string key, int64_t delta) {
-  add({Write::Kind::kMergeAdd, std::move(key), encode_counter(delta), 0});
+  add({Write::Kind::kMergeAdd, std::move(key), encode_counter(delta), 0, 0});
 }
 
 void Batch::merge_max(std::string key, int64_t value) {
-  add({Write::Kind::kMergeMax, std::move(key), encode_counter(value), 0});
+  add({Write::Kind::kMergeMax, std::move(key), encode_counter(value), 0, 0});
 }
 
 std::string encode_counter(int64_t value) {

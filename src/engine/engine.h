@@ -57,6 +57,7 @@ struct Write {
   std::string key;
   std::string value;
   Stamp expected = 0;
+  Stamp stamp = 0;  // of the key afterwards; 0: the batch's
 };
 
 // Writes that happen together or not at all. At most one write per key: a second one makes commit()
@@ -65,34 +66,38 @@ class Batch {
  public:
   explicit Batch(Stamp stamp) : stamp_(stamp) {}
   void insert(std::string key, std::string value) {
-    add({Write::Kind::kInsert, std::move(key), std::move(value), 0});
+    add({Write::Kind::kInsert, std::move(key), std::move(value), 0, 0});
   }
   void update(std::string key, std::string value, Stamp expected) {
-    add({Write::Kind::kUpdate, std::move(key), std::move(value), expected});
+    add({Write::Kind::kUpdate, std::move(key), std::move(value), expected, 0});
   }
   void erase(std::string key, Stamp expected) {
-    add({Write::Kind::kErase, std::move(key), {}, expected});
+    add({Write::Kind::kErase, std::move(key), {}, expected, 0});
   }
   void check(std::string key, Stamp expected) {
-    add({Write::Kind::kCheck, std::move(key), {}, expected});
+    add({Write::Kind::kCheck, std::move(key), {}, expected, 0});
   }
   void put(std::string key, std::string value) {
-    add({Write::Kind::kPut, std::move(key), std::move(value), 0});
+    add({Write::Kind::kPut, std::move(key), std::move(value), 0, 0});
   }
-  void remove(std::string key) { add({Write::Kind::kRemove, std::move(key), {}, 0}); }
+  void remove(std::string key) { add({Write::Kind::kRemove, std::move(key), {}, 0, 0}); }
   void merge_add(std::string key, int64_t delta);
   void merge_max(std::string key, int64_t value);
 
+  // As it is: for who puts writes of several batches into one (group/).
+  void add(Write write) {
+    bytes_ += write.key.size() + write.value.size() + 16;
+    writes_.push_back(std::move(write));
+  }
+
   Stamp stamp() const { return stamp_; }
+  // Of the key of `write` afterwards.
+  Stamp stamp_of(const Write& write) const { return write.stamp != 0 ? write.stamp : stamp_; }
   bool empty() const { return writes_.empty(); }
   const std::vector<Write>& writes() const { return writes_; }
   size_t bytes() const { return bytes_; }  // ≤ kBatchBytesMax or commit() fails with E2BIG
 
  private:
-  void add(Write write) {
-    bytes_ += write.key.size() + write.value.size() + 16;
-    writes_.push_back(std::move(write));
-  }
   Stamp stamp_;
   std::vector<Write> writes_;
   size_t bytes_ = 0;

@@ -226,6 +226,23 @@ void an_empty_batch_commits(KvEngine& engine) {
   EXPECT_EQ(everything(engine), "");
 }
 
+void a_write_may_have_a_stamp_of_its_own(KvEngine& engine) {
+  const Stamp own = next_stamp();
+  Batch batch = fresh_batch();
+  batch.add({Write::Kind::kInsert, "a", "one", 0, own});
+  batch.insert("b", "two");
+  must_commit(engine, batch);
+  EXPECT_EQ(shown(engine, "a"), at("one", own));
+  EXPECT_EQ(shown(engine, "b"), at("two", batch.stamp()));
+  Batch next = fresh_batch();
+  const Stamp later = next_stamp();
+  next.add({Write::Kind::kUpdate, "a", "three", own, later});
+  next.add({Write::Kind::kPut, "c", "four", 0, own});
+  must_commit(engine, next);
+  EXPECT_EQ(shown(engine, "a"), at("three", later));
+  EXPECT_EQ(shown(engine, "c"), at("four", own));
+}
+
 void keys_and_values_may_hold_any_byte(KvEngine& engine) {
   std::string key;
   for (int b = 0; b < 256; ++b) key.push_back(static_cast<char>(b));
@@ -259,6 +276,7 @@ constexpr Case kCases[] = {
     {"a_conflict_names_its_keys_and_leaves_no_trace",
      a_conflict_names_its_keys_and_leaves_no_trace},
     {"an_empty_batch_commits", an_empty_batch_commits},
+    {"a_write_may_have_a_stamp_of_its_own", a_write_may_have_a_stamp_of_its_own},
     {"keys_and_values_may_hold_any_byte", keys_and_values_may_hold_any_byte},
 };
 

@@ -193,7 +193,7 @@ Result<CommitResult> MemoryEngine::commit(const Batch& batch) {
     return result;
   }
   ++commits_;
-  for (const Write& write : batch.writes()) apply(write, batch.stamp());
+  for (const Write& write : batch.writes()) apply(write, batch.stamp_of(write));
   return result;
 }
 

@@ -271,9 +271,10 @@ rocksdb::Status add(rocksdb::WriteBatch& to, const Write& write, const Slice& st
 
 Result<CommitResult> RocksdbEngine::write(const Batch& batch) {
   rocksdb::WriteBatch writes(batch.bytes() + 16);
-  const std::string stamp = encode_stored(batch.stamp(), {});
+  const std::string common = encode_stored(batch.stamp(), {});
   for (const Write& write : batch.writes()) {
-    const rocksdb::Status added = add(writes, write, slice_of(stamp));
+    const std::string own = write.stamp != 0 ? encode_stored(write.stamp, {}) : std::string();
+    const rocksdb::Status added = add(writes, write, slice_of(own.empty() ? common : own));
     if (!added.ok()) return failed(added, "preparing a write for");
   }
   if (writes.Count() == 0) return CommitResult{};

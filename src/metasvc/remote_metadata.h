@@ -1,0 +1,30 @@
+// RemoteMetadata: meta::Metadata of a volume whose owner is another process. Every call is one
+// round trip over a Transport.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "meta/metadata.h"
+#include "metasvc/dispatch.h"
+
+namespace shoal::metasvc {
+
+// How requests get to the owner. Thread-safe.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Blocks until the owner answered, however often the connection is lost meanwhile.
+  virtual Result<std::string> call(uint16_t method, const Identity& identity, std::string body) = 0;
+  // Calls `done` exactly once, on some thread.
+  virtual uint64_t start(uint16_t method, const Identity& identity, std::string body,
+                         std::function<void(Result<std::string>)> done) = 0;
+  virtual void cancel(uint64_t ticket) = 0;  // of start(): `done` gets EINTR, or had its answer
+};
+
+// The owner's replies are durable when they arrive, so nothing is ever left to sync here.
+std::unique_ptr<meta::Metadata> make_remote_metadata(Transport& transport);
+
+}  // namespace shoal::metasvc
