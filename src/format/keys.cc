@@ -185,6 +185,13 @@ Result<std::pair<uint32_t, Ino>> parse_trash_key(std::string_view key) {
   return std::pair(day, ino);
 }
 
+Result<uint64_t> parse_batch_key(std::string_view key) {
+  Decoder in = open_key(key, 'N');
+  const uint64_t n = in.be64();
+  if (!in.ok() || in.remaining() != 0) return not_a_key("a batch");
+  return n;
+}
+
 Result<std::pair<Stamp, Ino>> parse_reclaim_key(std::string_view key) {
   TRY_ASSIGN(auto parts, parse_key2(key, 'G', "a reclaim record"));
   if (!valid_ino(parts.second)) return not_a_key("a reclaim record");

@@ -57,6 +57,7 @@ Result<BackReference> parse_back_reference_key(std::string_view key);
 Result<std::pair<Ino, Ino>> parse_link_key(std::string_view key);
 Result<std::pair<Ino, std::string>> parse_xattr_key(std::string_view key);
 Result<std::pair<uint32_t, Ino>> parse_trash_key(std::string_view key);
+Result<uint64_t> parse_batch_key(std::string_view key);
 Result<std::pair<Stamp, Ino>> parse_reclaim_key(std::string_view key);
 Result<std::pair<SessionId, Ino>> parse_open_unlinked_key(std::string_view key);
 

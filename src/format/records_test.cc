@@ -207,6 +207,8 @@ TEST(Keys, every_parser_takes_its_own_and_refuses_the_rest) {
   EXPECT_EQ(parse_link_key(link_key(3, 4)).value(), std::pair(Ino{3}, Ino{4}));
   EXPECT_EQ(parse_xattr_key(xattr_key(3, "user.x")).value(),
             std::pair(Ino{3}, std::string("user.x")));
+  EXPECT_EQ(parse_batch_key(batch_key(77)).value(), 77u);
+  EXPECT_EQ(parse_batch_key("N77").code(), EBADMSG);
   EXPECT_EQ(parse_trash_key(trash_key(3, 4)).value(), std::pair(uint32_t{3}, Ino{4}));
   EXPECT_EQ(parse_reclaim_key(reclaim_key(3, 4)).value(), std::pair(Stamp{3}, Ino{4}));
   EXPECT_EQ(parse_open_unlinked_key(open_unlinked_key(3, 4)).value(),

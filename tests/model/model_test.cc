@@ -42,8 +42,9 @@ class Model : public testing::Test {
     std::signal(SIGABRT, SIG_DFL);
   }
 
-  static WorldOptions options(EngineKind engine, uint64_t seed) {
+  WorldOptions options(EngineKind engine, uint64_t seed) const {
     WorldOptions options;
+    options.behind_a_server = behind_a_server_;
     options.engine = engine;
     options.bucket = seed % 2 == 0 ? BucketKind::kMemory : BucketKind::kFolder;
     options.trash_days = seed % 3 == 0 ? 1 : 0;
@@ -123,10 +124,15 @@ class Model : public testing::Test {
     }
   }
 
+  bool behind_a_server_ = false;
   Reached reached_;
 };
 
 TEST_F(Model, memory) { run_seeds(EngineKind::kMemory, "memory"); }
+TEST_F(Model, behind_a_server) {
+  behind_a_server_ = true;
+  run_seeds(EngineKind::kMemory, "behind_a_server");
+}
 TEST_F(Model, rocksdb) { run_seeds(EngineKind::kRocksdb, "rocksdb"); }
 
 }  // namespace

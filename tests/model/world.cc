@@ -4,6 +4,7 @@
 #include "data/fsck_bucket.h"
 #include "engine/memory/memory_engine.h"
 #include "engine/rocksdb/hasty_env.h"
+#include "metasvc/remote_metadata.h"
 #include "object/folder/folder_store.h"
 #include "object/memory/memory_store.h"
 
@@ -110,6 +111,34 @@ class World::MortalEngine final : public engine::KvEngine {
   std::string last_ GUARDED_BY(mutex_);
 };
 
+// The way to the owner and back, without a network: a reply leaves when its commit is durable.
+class World::Loopback final : public metasvc::Transport {
+ public:
+  Loopback(meta::Metadata& metadata, engine::GroupCommit& groups)
+      : metadata_(metadata), groups_(groups) {}
+  Result<std::string> call(uint16_t method, const metasvc::Identity& identity,
+                           std::string body) override {
+    Result<std::string> answer = Error(EIO);
+    start(method, identity, std::move(body),
+          [&answer](Result<std::string> told) { answer = std::move(told); });
+    return answer;
+  }
+  uint64_t start(uint16_t method, const metasvc::Identity& identity, std::string body,
+                 std::function<void(Result<std::string>)> done) override {
+    return metasvc::dispatch(
+        metadata_, method, identity, body, [this, done](Result<std::string> reply) {
+          groups_.when_durable([done, reply = std::move(reply)](const Status& durable) {
+            done(durable.ok() ? reply : durable.error());
+          });
+        });
+  }
+  void cancel(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
+
+ private:
+  meta::Metadata& metadata_;
+  engine::GroupCommit& groups_;
+};
+
 World::World(uint64_t seed, const WorldOptions& options)
     : options_(options),
       random_(seed),
@@ -169,7 +198,16 @@ Status World::open_parts() {
       *store, [this](object::Call call, const std::string& key, uint64_t) {
         return on_store_call ? on_store_call(call, key) : object::Fault::kNone;
       });
-  TRY_ASSIGN(owner_, meta::open_owner(*engine_, clock, random_, *executor_));
+  engine = engine_.get();
+  if (options_.behind_a_server) {
+    TRY_ASSIGN(groups_, meta::group_commits(*engine_, inline_));
+    engine = groups_.get();
+  }
+  TRY_ASSIGN(owner_, meta::open_owner(*engine, clock, random_, *executor_));
+  if (options_.behind_a_server) {
+    loopback_ = std::make_unique<Loopback>(owner_->metadata(), *groups_);
+    remote_ = metasvc::make_remote_metadata(*loopback_);
+  }
   TRY_ASSIGN(volume_, owner_->metadata().volume());
 
   auto cached = cache::open_disk_cache(faulty_disk_, clock, kCacheFolder,
@@ -219,7 +257,10 @@ void World::drop_parts() {
   client_.reset();
   reader_.reset();
   staging_.reset();
+  remote_.reset();
+  loopback_.reset();
   owner_.reset();
+  groups_.reset();
   store_.reset();
   folder_store_.reset();
   engine_.reset();

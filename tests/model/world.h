@@ -20,6 +20,7 @@
 #include "data/staging.h"
 #include "engine/faulty/faulty_engine.h"
 #include "meta/fsck.h"
+#include "meta/grouping.h"
 #include "meta/owner.h"
 #include "object/faulty/faulty_store.h"
 #include "sim/fake_clock.h"
@@ -52,6 +53,8 @@ struct WorldOptions {
   uint64_t segment_bytes = 64 << 10;
   uint64_t large_writer_bytes = 64 << 10;
   uint64_t write_buffer_bytes = 1 << 20;  // of RocksDB
+  // As with `shoal meta`: commits travel in groups, requests and replies as bytes.
+  bool behind_a_server = false;
   // What stands between the stack and World::disk, if anything.
   std::function<std::unique_ptr<LocalFs>(LocalFs&)> wrap_disk;
 };
@@ -74,7 +77,7 @@ class World {
   bool running() const { return client_ != nullptr; }
 
   client::Client& client();
-  meta::Metadata& metadata() { return owner_->metadata(); }
+  meta::Metadata& metadata() { return remote_ ? *remote_ : owner_->metadata(); }
   meta::Maintenance& maintenance() { return owner_->maintenance(); }
   data::Staging& staging() { return *staging_; }
   engine::KvEngine& engine() { return *engine_; }
@@ -109,6 +112,7 @@ class World {
 
  private:
   class MortalEngine;
+  class Loopback;
 
   Status open_parts();
   Status settle_lost_segments();
@@ -130,7 +134,10 @@ class World {
   std::unique_ptr<engine::KvEngine> engine_;
   std::unique_ptr<object::ObjectStore> folder_store_;
   std::unique_ptr<object::ObjectStore> store_;
+  std::unique_ptr<engine::GroupCommit> groups_;
   std::unique_ptr<meta::OwnerHandle> owner_;
+  std::unique_ptr<Loopback> loopback_;
+  std::unique_ptr<meta::Metadata> remote_;
   std::unique_ptr<cache::BlockCache> cache_;
   std::unique_ptr<data::Staging> staging_;
   std::unique_ptr<data::Reader> reader_;
