@@ -75,8 +75,7 @@ void Committer::commit_soon() {
 
 Status Committer::run_shared(Shared& shared, Status (Committer::*run)()) {
   MutexLock lock(shared.mutex);
-  uint64_t mine =
-      shared.started + 1;  // a run under way may have passed what the caller means
+  uint64_t mine = shared.started + 1;  // a run under way may have passed what the caller means
   while (shared.finished < mine) {
     if (shared.running) {
       if (!wait_unless_given_up(shared.finished_one, shared.mutex)) return Error(EINTR);
