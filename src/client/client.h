@@ -171,9 +171,7 @@ class Client {
   virtual Status flush(
       HandleId handle,
       uint64_t lock_owner) = 0;  // close(2): journaled; POSIX locks of owner dropped
-  // EINTR soon after `*given_up` (may be null) became true, while it waits for the bucket.
-  virtual Status fsync(HandleId handle, bool data_only, const std::atomic<bool>* given_up) = 0;
-  Status fsync(HandleId handle, bool data_only) { return fsync(handle, data_only, nullptr); }
+  virtual Status fsync(HandleId handle, bool data_only) = 0;  // EINTR: sys/on_behalf.h
   // What fsync of a file in this directory waits for.
   virtual DurabilityClasses::Found durability_of(Ino directory) = 0;
   // A listing begins.

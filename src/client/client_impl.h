@@ -68,7 +68,7 @@ class ClientImpl final : public Client {
                         bool kill_privileges) override;
   Status flush(HandleId handle, uint64_t lock_owner) override;
   using Client::fsync;
-  Status fsync(HandleId handle, bool data_only, const std::atomic<bool>* given_up) override;
+  Status fsync(HandleId handle, bool data_only) override;
   DurabilityClasses::Found durability_of(Ino directory) override {
     return durability_.find(directory);
   }
@@ -144,12 +144,11 @@ class ClientImpl final : public Client {
   Result<uint64_t> seek(HandleId handle, uint64_t offset, bool data);
 
   // --- sync (client_sync.cc) ---
-  Status sync_inode(InodeState& inode, const std::atomic<bool>* given_up);
+  Status sync_inode(InodeState& inode);
   Status hear_errors(OpenFile& file);
-  Status commit_in_class(InodeState& inode, format::Durability durability,
-                         const std::atomic<bool>* given_up);
+  Status commit_in_class(InodeState& inode, format::Durability durability);
   // Class object: in the bucket, and the engine knows.
-  Status store(Ino ino, const std::atomic<bool>* given_up);
+  Status store(Ino ino);
   Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name,
                                     Ino class_of);
 

@@ -144,7 +144,7 @@ Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std
   const format::Durability durability = durability_.of_directory(class_of);
   const InodeRef inode = table_.find(attr.ino);
   if (inode) TRY(committer_.commit(*inode));
-  if (durability == format::Durability::kObject) TRY(store(attr.ino, nullptr));
+  if (durability == format::Durability::kObject) TRY(store(attr.ino));
   return true;
 }
 

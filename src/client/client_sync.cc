@@ -14,27 +14,26 @@ Status ClientImpl::hear_errors(OpenFile& file) {
   return error(inode.error_code, "inode {}: written data could not be made safe", inode.ino);
 }
 
-Status ClientImpl::commit_in_class(InodeState& inode, format::Durability durability,
-                                   const std::atomic<bool>* given_up) {
+Status ClientImpl::commit_in_class(InodeState& inode, format::Durability durability) {
   TRY(committer_.commit(inode));
-  if (durability == format::Durability::kObject) TRY(store(inode.ino, given_up));
+  if (durability == format::Durability::kObject) TRY(store(inode.ino));
   return {};
 }
 
-Status ClientImpl::store(Ino ino, const std::atomic<bool>* given_up) {
-  TRY(seams_.staging.store_inode(ino, given_up));
+Status ClientImpl::store(Ino ino) {
+  TRY(seams_.staging.store_inode(ino));
   committer_.sync_engine();
   return {};
 }
 
-Status ClientImpl::sync_inode(InodeState& inode, const std::atomic<bool>* given_up) {
+Status ClientImpl::sync_inode(InodeState& inode) {
   Ino parent = 0;
   {
     MutexLock lock(inode.latch);
     parent = inode.parent;
   }
   if (durability_.of_directory(parent) == format::Durability::kObject) {
-    return commit_in_class(inode, format::Durability::kObject, given_up);
+    return commit_in_class(inode, format::Durability::kObject);
   }
   TRY(committer_.make_durable(inode));
   // Replay finishes what is journaled; but only if the inode and its names are there to be found.
@@ -42,10 +41,10 @@ Status ClientImpl::sync_inode(InodeState& inode, const std::atomic<bool>* given_
   return {};
 }
 
-Status ClientImpl::fsync(HandleId handle, bool /*data_only*/, const std::atomic<bool>* given_up) {
+Status ClientImpl::fsync(HandleId handle, bool /*data_only*/) {
   const OpenFilePtr file = handles_.find(handle);
   if (!file) return Error(EBADF);
-  const Status synced = sync_inode(*file->inode, given_up);
+  const Status synced = sync_inode(*file->inode);
   const Status heard = hear_errors(*file);
   return heard.ok() ? synced : heard;
 }
@@ -59,6 +58,7 @@ Status ClientImpl::flush(HandleId handle, uint64_t lock_owner) {
   const OpenFilePtr file = handles_.find(handle);
   if (!file) return Error(EBADF);
   const Status journaled = committer_.journal(*file->inode);
+  if (journaled.code() == EINTR) return journaled;
   if (!journaled.ok()) committer_.fail(*file->inode, journaled.error());
   if (posix_locks_used_)
     metadata().release_posix_locks(system_request(), file->inode->ino, lock_owner);

@@ -130,7 +130,7 @@ Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle
     bytes = bytes.subspan(part.size());
   }
   if (file->options.sync) {
-    const Status synced = sync_inode(*file->inode, nullptr);
+    const Status synced = sync_inode(*file->inode);
     const Status heard = hear_errors(*file);
     if (!heard.ok()) return heard.error();
     if (!synced.ok()) return synced.error();
@@ -227,7 +227,7 @@ Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, Fallocate
                          mode.keep_size ? format::kRecordKeepSize : uint16_t{0}, offset, length));
       break;
   }
-  if (file->options.sync) TRY(sync_inode(inode, nullptr));
+  if (file->options.sync) TRY(sync_inode(inode));
   return killed;
 }
 
@@ -277,7 +277,7 @@ Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
     }
   }
   written.bytes = length;
-  if (target->options.sync) TRY(sync_inode(inode, nullptr));
+  if (target->options.sync) TRY(sync_inode(inode));
   return written;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/log.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::client {
 
@@ -74,11 +75,12 @@ void Committer::commit_soon() {
 
 Status Committer::run_shared(Shared& shared, Status (Committer::*run)()) {
   MutexLock lock(shared.mutex);
-  const uint64_t mine =
-      shared.started + 1;  // a run under way may have passed what the caller means
+  uint64_t mine = shared.started + 1;  // a run under way may have passed what the caller means
   while (shared.finished < mine) {
     if (shared.running) {
-      shared.finished_one.wait(shared.mutex);
+      if (!wait_unless_given_up(shared.finished_one, shared.mutex)) return Error(EINTR);
+      const bool given_up = shared.finished >= mine && shared.code == EINTR;  // by whom it was for
+      if (given_up) mine = shared.started + 1;
       continue;
     }
     shared.running = true;
@@ -179,7 +181,9 @@ Status Committer::journal_full(InodeState& inode) {
 }
 
 Status Committer::journal_to(InodeState& inode, uint64_t target) {
-  while (inode.journaling && inode.next_to_journal <= target) inode.turn_over.wait(inode.latch);
+  while (inode.journaling && inode.next_to_journal <= target) {
+    if (!wait_unless_given_up(inode.turn_over, inode.latch)) return Error(EINTR);
+  }
   if (inode.next_to_journal > target) return {};
   inode.journaling = true;
   const Status status = journal_turn(inode, target);
@@ -513,6 +517,7 @@ void Committer::forget_everything() {
 }
 
 void Committer::fail(InodeState& inode, const Error& error) {
+  if (error.is(EINTR)) return;  // given up by one; what is in the list is safe later
   log(LogLevel::kError, "data of inode {} is not safe: {}", inode.ino, error.to_string());
   MutexLock lock(inode.latch);
   ++inode.errors;

@@ -37,7 +37,8 @@ class Committer {
   // An operation was added to the inode's list. With its latch held.
   void added(InodeState& inode) REQUIRES(inode.latch);
 
-  // Each covers the operations in the list when it is called.
+  // Each covers the operations in the list when it is called. EINTR when given up
+  // (sys/on_behalf.h): nothing is lost, it is done later.
   Status journal(InodeState& inode);
   Status journal_full(InodeState& inode);  // … but the last one while more may be merged into it
   Status make_durable(

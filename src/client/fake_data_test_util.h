@@ -11,6 +11,7 @@
 #include "client/client.h"
 #include "data/read_pattern.h"
 #include "sys/mutex.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::client {
 
@@ -134,8 +135,8 @@ class FakeStaging final : public data::Staging {
     it->second.stamp = stamp;
     it->second.dropped = stamp == 0;
   }
-  Status store_inode(Ino, const std::atomic<bool>* given_up) override {
-    if (given_up != nullptr && given_up->load()) return Error(EINTR);
+  Status store_inode(Ino) override {
+    if (given_up()) return Error(EINTR);
     ++stores;
     trace("store_inode");
     return {};

@@ -88,17 +88,24 @@ Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
     }
     const auto owner =
         rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
+    std::string what = "the previous mount of " + settings.url.to_string() + " to finish";
     if (owner.ok() && *owner) {
       const auto status = nlohmann::json::parse(**owner, nullptr, false);
-      return error(
-          EBUSY,
-          "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
-          status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
-          status.value("mount_point", "?"));
+      const std::string at = status.value("mount_point", "?");
+      const auto pid = status.value("owner_pid", int64_t{0});
+      if (!status.value("detached", false)) {
+        return error(
+            EBUSY,
+            "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}", at,
+            pid, at);
+      }
+      what = fmt::format("process {}, which serves files still open below {}", pid, at);
     }
-    if (runtime.clock.since_boot() - begin > kPredecessorWait) return volume;
-    show_progress(
-        fmt::format("waiting for the previous mount of {} to finish", settings.url.to_string()));
+    if (runtime.clock.since_boot() - begin > kPredecessorWait) {
+      return error(EBUSY, "waited {} s for {}; see what holds them open and mount again then",
+                   kPredecessorWait.count(), what);
+    }
+    show_progress("waiting for " + what);
     ::usleep(200'000);
   }
 }

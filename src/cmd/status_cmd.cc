@@ -8,9 +8,17 @@
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
 #include "format/keys.h"
+#include "fuse/mount_table.h"
 
 namespace shoal::cmd {
 namespace {
+
+bool is_detached(const std::string& mount_point) {
+  const auto table = fuse::read_mount_table();
+  if (!table.ok()) return false;
+  const auto entry = fuse::find_mount(*table, mount_point);
+  return !entry || !entry->type.starts_with("fuse.shoal");
+}
 
 Result<meta::VolumeUsage> usage_of(OpenVolume& volume) {
   if (volume.owner() != nullptr) return volume.owner()->metadata().usage();
@@ -71,6 +79,8 @@ Result<Json> serve_status(OpenVolume& volume, const Json&, const ProgressJson&) 
   TRY_ASSIGN(json["metadata_disk_bytes"], volume.engine().disk_bytes());
   json["owner_pid"] = volume.owner() != nullptr ? static_cast<int64_t>(getpid()) : int64_t{0};
   json["mount_point"] = volume.mount_point;
+  // After umount -l programs go on with the files that they have open.
+  json["detached"] = !volume.mount_point.empty() && is_detached(volume.mount_point);
   if (volume.client() != nullptr) {
     const client::ClientStatus status = volume.client()->status();
     json["open_files"] = status.open_files;

@@ -17,6 +17,9 @@ constexpr size_t kSpareBuffers = 8;
 constexpr uint64_t kFetchesMax =
     24;  // of whole blocks from the store at once; beyond: exact ranges
 
+// Blocks are written to the cache's disk many at once and are done in bursts.
+constexpr int kPatienceBlocks = 32;
+
 // Of an object of so many bytes; 0 when nobody said how many.
 uint32_t bytes_of_block(const BlockId& id, uint64_t object_size) {
   const uint64_t begin = id.block * kBlockBytes;
@@ -333,6 +336,7 @@ bool BlockSource::prefetch(const BlockId& id, bool near) {
   const uint32_t cached = cache_.whole(cache::segment_block_key(id.segment, id.block));
   if (cached != 0 ? !near : fetches_.load() >= kFetchesMax) return false;
   if (!reserve_ahead() && !(release_abandoned() && reserve_ahead())) return false;
+  if (cached == 0) wait_for_fills();
   bool started = false;
   const BlockPtr block = find_or_add(id, For::kReadAhead, &started);
   if (!started) {
@@ -377,6 +381,23 @@ void BlockSource::not_ahead(Block& block) {
 
 // --- the disk cache ---
 
+// A stream that is a little faster than the cache's disk is held back to its pace: read once, all
+// of it is cached. It loses `fill_patience` per block at most; what is too much for a slower disk
+// stays out of the cache.
+void BlockSource::wait_for_fills() {
+  MutexLock lock(fills_mutex_);
+  const auto room = [this]() REQUIRES(fills_mutex_) {
+    return fill_bytes_ + (fetches_.load() + 1) * kBlockBytes <= limits_.fill_bytes_max;
+  };
+  patience_ = std::min(patience_ + limits_.fill_patience, kPatienceBlocks * limits_.fill_patience);
+  while (!room() && patience_.count() > 0) {
+    const auto begin = clock_.since_boot();
+    const bool one_is_done = fills_changed_.wait_for(fills_mutex_, patience_);
+    patience_ =
+        one_is_done ? patience_ - (clock_.since_boot() - begin) : std::chrono::nanoseconds(0);
+  }
+}
+
 // nullopt: as much as may be is waiting for the cache's disk already.
 std::optional<BlockSource::FillPlace> BlockSource::begin_fill(const BlockId& id, size_t bytes) {
   {
@@ -403,6 +424,7 @@ void BlockSource::fill(FillPlace place, uint32_t offset, ByteView bytes, uint32_
     MutexLock lock(fills_mutex_);
     fill_bytes_ -= place->bytes;
     fills_.erase(place);
+    fills_changed_.notify_all();
   }
   end_flight();
 }

@@ -51,6 +51,8 @@ class BlockSource {
     // Read-ahead that lay unread for so long stops counting: its reader went elsewhere.
     std::chrono::nanoseconds ahead_age_max = std::chrono::seconds(5);
     uint64_t fill_bytes_max = 64 << 20;  // on their way to the disk cache; what is more stays out
+    // A cache's disk that writes a block in so long keeps up (500 MB/s): read-ahead waits for it.
+    std::chrono::nanoseconds fill_patience = std::chrono::milliseconds(8);
     std::chrono::milliseconds deadline{30'000};
   };
   enum class Want { kExact, kWholeBlock };
@@ -64,7 +66,8 @@ class BlockSource {
   Status read(const SegmentId& segment, uint64_t offset, MutableBytes into, Want want);
   // Starts fetching a block unless it is here or on its way, or too much is. `near`: it will be
   // asked for very soon, so it stands with the readers' own fetches at the store. What the disk
-  // cache has is read into memory only then: its disk needs no long notice. False: not now.
+  // cache has is read into memory only then: its disk needs no long notice. False: not now. Waits
+  // for the cache's disk when that is a little behind.
   bool prefetch(const BlockId& id, bool near);
   // Drops every copy of the blocks that hold the range, those on their way from or to the disk
   // cache too: they were corrupt, or the segment is gone. What the bucket is sending stays.
@@ -123,6 +126,7 @@ class BlockSource {
   bool release_abandoned();
   void not_ahead(Block& block);
 
+  void wait_for_fills();
   std::optional<FillPlace> begin_fill(const BlockId& id, size_t bytes);
   void fill(FillPlace place, uint32_t offset, ByteView bytes, uint32_t chunk_bytes);
   void cancel_fills(const BlockId& id);
@@ -148,6 +152,8 @@ class BlockSource {
   Mutex fills_mutex_;
   std::list<Fill> fills_ GUARDED_BY(fills_mutex_);
   uint64_t fill_bytes_ GUARDED_BY(fills_mutex_) = 0;
+  CondVar fills_changed_;
+  std::chrono::nanoseconds patience_ GUARDED_BY(fills_mutex_){0};  // left to wait for fills
   Mutex flights_mutex_;
   CondVar flights_changed_;
   uint64_t flights_ GUARDED_BY(flights_mutex_) = 0;

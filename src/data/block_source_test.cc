@@ -206,6 +206,38 @@ TEST_F(BlockSourceTest, what_waits_for_the_cache_disk_is_bounded) {
   EXPECT_TRUE(world->cached(segment_id(4), 0)) << "there is room again";
 }
 
+TEST_F(BlockSourceTest, read_ahead_keeps_the_pace_of_the_cache_disk) {
+  limits.fill_bytes_max = 2 * kBlockBytes;
+  limits.fill_patience = std::chrono::minutes(1);
+  open_with(limits);
+  make(1, 40 * kMiB);
+  world->executor.hold();
+  ASSERT_TRUE(prefetch(1, 0));
+  ASSERT_TRUE(prefetch(1, 1));
+  world->executor.wait_for_tasks(2);
+  // Each block waits until one before it is written.
+  std::atomic<bool> ahead{false};
+  Thread stream("stream", [&] {
+    for (uint64_t n = 2; n < 8; ++n) ASSERT_TRUE(prefetch(1, n));
+    ahead = true;
+  });
+  while (!ahead) world->executor.run_one();
+  stream.join();
+  world->executor.release();
+  EXPECT_EQ(source->counters().fills_declined, 0u);
+  for (uint64_t n = 0; n < 8; ++n) EXPECT_TRUE(world->cached(segment_id(1), n)) << n;
+}
+
+TEST_F(BlockSourceTest, read_ahead_does_not_wait_for_a_cache_disk_that_stands_still) {
+  limits.fill_bytes_max = 2 * kBlockBytes;
+  open_with(limits);
+  make(1, 40 * kMiB);
+  world->executor.hold();
+  for (uint64_t n = 0; n < 6; ++n) EXPECT_TRUE(prefetch(1, n));
+  EXPECT_EQ(source->counters().fills_declined, 4u);
+  world->executor.release();
+}
+
 TEST_F(BlockSourceTest, only_so_many_blocks_are_fetched_at_once_and_others_read_exactly) {
   limits.ahead_bytes_max = 200 * kMiB;
   open_with(limits);

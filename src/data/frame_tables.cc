@@ -92,7 +92,7 @@ Result<std::shared_ptr<const FrameTable>> FrameTables::load(const SegmentId& id)
     if (footer.ok()) return table_of(id, *footer);
     if (!footer.error().is(ENODATA)) return footer.error();
     blocks_.drop(id, from, info.size - from);
-    log(LogLevel::kError, "segment {}: {}", id.to_string(), footer.error().text());
+    log(LogLevel::kWarn, "segment {}: {}", id.to_string(), footer.error().text());
     if (attempt == kFetchTries)
       return error(EIO, "segment {}: {}", id.to_string(), footer.error().text());
   }

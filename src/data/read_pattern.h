@@ -14,6 +14,9 @@ class ReadPattern {
  public:
   static constexpr uint64_t kWindowFirst = 1 << 20;
   static constexpr uint64_t kSlack = 4 << 20;  // how far out of order a stream's request may be
+  // Reads that follow each other closely are a stream after so many bytes. Among random reads some
+  // fall beside the one before, and where pages are cached already the kernel adds a few by itself.
+  static constexpr uint64_t kStreamAfter = 128 << 10;
 
   // Where to read ahead.
   struct Look {
@@ -26,17 +29,20 @@ class ReadPattern {
   Look note(uint64_t offset, uint64_t length, uint64_t window_max) {
     MutexLock lock(mutex_);
     const uint64_t distance = offset > next_ ? offset - next_ : next_ - offset;
-    const bool goes_on = known_ && distance <= kSlack;
+    // Before it is a stream its requests are small, and not many are under way at once.
+    const bool goes_on = known_ && distance <= (window_ > 0 ? kSlack : 2 * kStreamAfter);
     known_ = true;
     if (!goes_on) {
       ++stream_;
       window_ = 0;
       next_ = offset + length;
+      advanced_ = length;
       ahead_to_ = 0;
       return {};
     }
     next_ = std::max(next_, offset + length);
     advanced_ += length;
+    if (window_ == 0 && advanced_ <= kStreamAfter) return {};
     if (window_ == 0) {
       window_ = std::min(kWindowFirst, window_max);
       advanced_ = 0;

@@ -202,7 +202,7 @@ Status ReaderImpl::read_checked(const Target& target, uint64_t offset, MutableBy
     }
     // Nobody may be served this copy again.
     blocks_.drop(target.segment, offset, into.size());
-    log(LogLevel::kError, "segment {}: bytes {} … {} from {}: {}", target.segment.to_string(),
+    log(LogLevel::kWarn, "segment {}: bytes {} … {} from {}: {}", target.segment.to_string(),
         offset, offset + into.size(), from_staging ? "staging" : "cache or bucket", why);
   }
   return error(EIO, "segment {}: bytes {} … {} are corrupt or missing", target.segment.to_string(),

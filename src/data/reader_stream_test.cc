@@ -238,7 +238,7 @@ class StagedTest : public ReaderTest {
 
 TEST_F(StagedTest, reads_come_from_the_journal_and_ask_the_bucket_nothing) {
   TestFile file;
-  for (const uint64_t length : {uint64_t{4096}, uint64_t{100'000}, uint64_t{3}}) {
+  for (const uint64_t length : {uint64_t{4096}, uint64_t{300'000}, uint64_t{3}}) {
     const std::string bytes = data::pattern(length, length);
     const Journaled journaled =
         append_bytes(*staging, data_operation(2, file.bytes.size(), length), bytes).value();

@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "data/staging_impl.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::data {
 
@@ -287,17 +288,18 @@ Status StagingImpl::wait_for_room(uint64_t need) {
     sync_engine().ignore("the owner's next sync will do; a broken engine shows elsewhere");
   });
   const auto deadline = seams_.clock.since_boot() + options_.store_timeout;
-  bool timed_out = false;
-  while (!fits() && !timed_out) {
+  bool timed_out = false, killed = false;
+  while (!fits() && !timed_out && !killed) {
     {
       MutexLock lock(mutex_);
-      changed_.wait_for(mutex_, std::chrono::milliseconds(50));
+      changed_.wait_for(mutex_, kAskEvery);
     }
+    killed = given_up();
     timed_out = options_.store_timeout.count() > 0 && seams_.clock.since_boot() >= deadline;
   }
   --waiting_for_room_;
-  if (!timed_out || fits()) return {};
-  return store_timed_out();
+  if (fits()) return {};
+  return killed ? Error(EINTR) : store_timed_out();
 }
 
 void StagingImpl::committed(const Journaled& record, Stamp stamp) {

@@ -172,8 +172,8 @@ class Staging {
 
   // Class `object`: returns when every segment that holds records appended so far of this inode is
   // stored, complete in `B`, and the engine is synced. Seals what has to be. The records must have
-  // been committed before. EINTR soon after `*given_up` (may be null) became true.
-  virtual Status store_inode(Ino ino, const std::atomic<bool>* given_up) = 0;
+  // been committed before. EINTR when given up (sys/on_behalf.h).
+  virtual Status store_inode(Ino ino) = 0;
   // The same for everything (shoal flush, umount). Afterwards `B` lists no segment as staging here
   // until the next append.
   virtual Status store_all(const std::function<void(const StagingStatus&)>& progress) = 0;

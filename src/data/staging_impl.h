@@ -69,7 +69,7 @@ class StagingImpl final : public Staging {
   std::vector<uint64_t> lost_positions() const override;
   void forget_lost(uint64_t position) override;
   void committed(const Journaled& record, Stamp stamp) override;
-  Status store_inode(Ino ino, const std::atomic<bool>* given_up) override;
+  Status store_inode(Ino ino) override;
   Status store_all(const std::function<void(const StagingStatus&)>& progress) override;
   bool holds(const SegmentId& id) const override;
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override;
@@ -197,8 +197,7 @@ class StagingImpl final : public Staging {
 
   // --- store (staging_store.cc) ---
   Status wait_stored(const std::vector<JournalPtr>& journals,
-                     const std::function<void(const StagingStatus&)>& progress,
-                     const std::atomic<bool>* given_up);
+                     const std::function<void(const StagingStatus&)>& progress);
   Status sync_engine();
   Error store_timed_out() const;
 

@@ -1,5 +1,6 @@
 // Waiting until data is in the bucket: class `object`, flush, umount.
 #include "data/staging_impl.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::data {
 
@@ -18,8 +19,7 @@ Status StagingImpl::sync_engine() {
 }
 
 Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
-                                const std::function<void(const StagingStatus&)>& progress,
-                                const std::atomic<bool>* given_up) {
+                                const std::function<void(const StagingStatus&)>& progress) {
   const auto stored = [](const JournalPtr& journal) {
     MutexLock lock(journal->mutex);
     return (journal->state == Journal::State::kStored && journal->complete_told) ||
@@ -34,7 +34,7 @@ Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
       changes = changes_;
     }
     if (std::all_of(journals.begin(), journals.end(), stored)) return {};
-    if (given_up != nullptr && given_up->load()) return Error(EINTR);
+    if (given_up()) return Error(EINTR);
     const auto now = seams_.clock.since_boot();
     if (options_.store_timeout.count() > 0 && now - started >= options_.store_timeout)
       return store_timed_out();
@@ -47,7 +47,7 @@ Status StagingImpl::wait_stored(const std::vector<JournalPtr>& journals,
   }
 }
 
-Status StagingImpl::store_inode(Ino ino, const std::atomic<bool>* given_up) {
+Status StagingImpl::store_inode(Ino ino) {
   if (!options_.uploads_enabled) return error(EIO, "uploads are switched off");
   const auto holds_it = [ino](Journal& journal) {
     MutexLock lock(journal.mutex);
@@ -60,7 +60,7 @@ Status StagingImpl::store_inode(Ino ino, const std::atomic<bool>* given_up) {
     journals.push_back(journal);
     hurry(journal);
   }
-  TRY(wait_stored(journals, nullptr, given_up));
+  TRY(wait_stored(journals, nullptr));
   return sync_engine();
 }
 
@@ -85,7 +85,7 @@ Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& p
     MutexLock lock(journal->mutex);
     if (journal->state != Journal::State::kOpen) journals.push_back(journal);
   }
-  TRY(wait_stored(journals, progress, nullptr));
+  TRY(wait_stored(journals, progress));
   return sync_engine();
 }
 

@@ -541,7 +541,7 @@ TEST_F(StagingTest, nothing_is_uploaded_when_uploads_are_off) {
   append(2, pattern(1, 5000));
   machine.executor->advance(10min);
   EXPECT_TRUE(machine.bucket.objects().empty());
-  EXPECT_EQ(staging->store_inode(2, nullptr).code(), EIO);
+  EXPECT_EQ(staging->store_inode(2).code(), EIO);
   EXPECT_EQ(staging->store_all(nullptr).code(), EIO);
 }
 

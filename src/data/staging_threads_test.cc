@@ -61,7 +61,7 @@ TEST_F(StagingThreadsTest, store_inode_returns_when_its_segments_are_stored_comp
   const auto other = append_bytes(*staging, data_operation(3, 0, 0, 2), pattern(2, 3000));
   ASSERT_TRUE(staging->sync().ok());
   commit({*journaled, *other});
-  ASSERT_TRUE(staging->store_inode(2, nullptr).ok());
+  ASSERT_TRUE(staging->store_inode(2).ok());
   const SegmentId id = journaled->record.target->segment;
   EXPECT_FALSE(machine.bucket.object(machine.volume, id).empty());
   EXPECT_EQ(machine.engine.synced_stamp(), machine.owner->committed_stamp());
@@ -72,7 +72,7 @@ TEST_F(StagingThreadsTest, store_inode_returns_when_its_segments_are_stored_comp
   if (other_id != id) {
     EXPECT_TRUE(machine.bucket.object(machine.volume, other_id).empty());  // nobody asked
   }
-  EXPECT_TRUE(staging->store_inode(999, nullptr).ok());  // nothing of it is here
+  EXPECT_TRUE(staging->store_inode(999).ok());  // nothing of it is here
 }
 
 TEST_F(StagingThreadsTest, store_inode_waits_for_records_that_others_have_not_committed) {
@@ -83,7 +83,7 @@ TEST_F(StagingThreadsTest, store_inode_waits_for_records_that_others_have_not_co
   commit({*mine});
   std::atomic<bool> done{false};
   Thread waiter("waiter", [&] {
-    EXPECT_TRUE(staging->store_inode(2, nullptr).ok());
+    EXPECT_TRUE(staging->store_inode(2).ok());
     done = true;
   });
   const SegmentId id = mine->record.target->segment;
@@ -132,7 +132,7 @@ TEST_F(StagingThreadsTest, store_timeout_turns_waiting_into_eio_that_says_why) {
   const auto record = append_bytes(*staging, data_operation(2, 0, 0), pattern(1, 3000));
   ASSERT_TRUE(staging->sync().ok());
   commit({*record});
-  const Status stored = staging->store_inode(2, nullptr);
+  const Status stored = staging->store_inode(2);
   EXPECT_EQ(stored.code(), EIO);
   EXPECT_NE(stored.error().text().find("the bucket is away"), std::string::npos);
   int appended = 0;

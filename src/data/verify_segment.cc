@@ -84,14 +84,13 @@ Result<std::vector<ByteRange>> damaged_ranges(object::ObjectStore& store, const 
   }
   if (!footer.ok()) return footer.error();
   TRY_ASSIGN(const ByteView head, window.at(0, format::kSegmentHeaderBytes));
-  const Result<format::SegmentHeader> header = format::decode_segment_header(head);
-  if (!header.ok()) add(damaged, 0, format::kSegmentHeaderBytes);
-  const bool external = header.ok() && header->external;
+  const bool has_header = format::decode_segment_header(head).ok();
+  if (!has_header) add(damaged, 0, format::kSegmentHeaderBytes);
   for (const format::FooterRecord& record : footer->records) {
     const format::RecordHeader& slice = record.header;
     if (slice.kind != format::RecordKind::kData || slice.frame_bytes == 0) continue;
     if ((slice.flags & format::kRecordExternal) != 0) continue;  // its bytes are elsewhere
-    const uint64_t begin = record.position + (external ? 0 : format::kRecordHeaderBytes);
+    const uint64_t begin = record.position + format::kRecordHeaderBytes;
     TRY(verify_slice(window, begin, record, footer->frame_crcs, damaged));
   }
   return damaged;

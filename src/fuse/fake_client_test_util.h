@@ -13,6 +13,7 @@
 
 #include "client/client.h"
 #include "sys/mutex.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::fuse {
 
@@ -311,10 +312,10 @@ class FakeClient final : public client::Client {
     });
     return grant(lock);
   }
-  std::function<void(const std::atomic<bool>*)> in_fsync;  // called without the lock
-  Status fsync(client::HandleId handle, bool, const std::atomic<bool>* given_up) override {
-    if (in_fsync) in_fsync(given_up);
-    if (given_up != nullptr && given_up->load()) return Error(EINTR);
+  std::function<void()> in_fsync;  // called without the lock
+  Status fsync(client::HandleId handle, bool) override {
+    if (in_fsync) in_fsync();
+    if (given_up()) return Error(EINTR);
     MutexLock lock(mutex_);
     TRY(enter({}));
     return of_handle(handle).ok() ? Status() : Status(Error(EBADF));

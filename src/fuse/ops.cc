@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "sys/on_behalf.h"
+#include "sys/process.h"
+
 namespace shoal::fuse {
 
 Ops::Ops(client::Client& client, Notifier& notifier, const Options& options,
@@ -48,6 +51,9 @@ bool Ops::may_block(uint32_t opcode) {
 
 void Ops::serve(const Request& request, const Reply& reply) {
   if (may_block(request.opcode)) before_blocking_();
+  // A program that is killed while it waits for the bucket goes at once. Any other signal it is
+  // left to: no program expects EINTR of a file.
+  const OnBehalf caller([thread = request.pid] { return is_being_killed(thread); });
   switch (request.opcode) {
     case FUSE_FORGET:
       return forget(request);

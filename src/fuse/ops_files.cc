@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fuse/ops.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::fuse {
 namespace {
@@ -221,7 +222,12 @@ void Ops::fsync(const Request& request, const Reply& reply) {
   }
   std::atomic<bool> given_up = false;
   begin_interruptible(request.unique, given_up);
-  const Status synced = client_.fsync(in.fh, data_only, &given_up);
+  Status synced;
+  {
+    // Unlike writes: a signal ends it, also one that does not end the program.
+    const OnBehalf caller([&given_up] { return given_up.load(); });
+    synced = client_.fsync(in.fh, data_only);
+  }
   end_interruptible(request.unique);
   reply.status(synced);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fuse/fake_kernel_test_util.h"
+#include "sys/on_behalf.h"
 
 namespace shoal::fuse {
 namespace {
@@ -238,9 +239,9 @@ TEST(Files, an_interrupt_ends_an_fsync_that_waits_also_when_it_comes_first) {
   FakeKernel kernel;
   const auto file = kernel.create(1, "f");
   std::atomic<bool> waits = false;
-  kernel.client.in_fsync = [&](const std::atomic<bool>* given_up) {
+  kernel.client.in_fsync = [&] {
     waits = true;
-    while (!given_up->load()) std::this_thread::yield();
+    while (!given_up()) std::this_thread::yield();
   };
   fuse_fsync_in in{};
   in.fh = file.handle;

@@ -143,10 +143,10 @@ class Filler:
     def waits(self):
         return self.process.is_alive()
 
-    def stands_still(self):
+    def stands_still(self, least=STAGING_MIB // 4):
         before = self.written
         for _ in range(20):
-            if not self.waits() or self.written != before or before < STAGING_MIB // 4:
+            if not self.waits() or self.written != before or before < least:
                 return False
             threading.Event().wait(0.1)
         return True
@@ -237,6 +237,29 @@ def class_object_waits_and_survives_the_loss_of_staging(scratch, server):
     shutil.rmtree(volume.state)
     volume.mount("--accept-lost-staging")
     assert read_file(volume.at / "synced") == pattern(1, 3 * MIB), "fsync returned before the bucket had the bytes"
+    volume.unmount()
+    volume.fsck("--data")
+
+
+@test
+def a_writer_that_waits_for_staging_can_be_killed(scratch, server):
+    volume = e2e.Volume(scratch, "killed", server.bucket_url("killed"))
+    volume.mount("--staging-size", f"{STAGING_MIB}M")
+    server.kill()
+    fillers = [Filler(volume.at / f"big-{n}", 3 * STAGING_MIB) for n in range(2)]
+    e2e.wait_until(lambda: all(filler.stands_still(1) for filler in fillers), WAIT, "the writers to wait for room in staging")
+    for filler in fillers:
+        filler.process.kill()
+        filler.process.join(WAIT)
+        assert filler.process.exitcode == -signal.SIGKILL, f"the writer: exit {filler.process.exitcode}"
+    os.stat(volume.at / "big-0")
+    server.start()
+    all_stored(volume)
+    for filler in fillers:
+        with open(filler.path, "rb") as file:  # what write(2) acknowledged is there, and at most one more
+            for n in range(filler.written):
+                assert file.read(MIB) == pattern(1000 + n, MIB), f"{filler.path.name}: MiB {n} is not what was written"
+            assert len(file.read()) in (0, MIB)
     volume.unmount()
     volume.fsck("--data")
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What a mount does before it answers fsync, seen by strace: every byte that went to a journal of its staging, and every
-record that went to its engine's log, is synced (fdatasync returned 0) before the reply to FSYNC is written to /dev/fuse.
+"""What a mount does before it answers fsync, seen by strace: every byte that went to a journal of its staging is synced
+(fdatasync returned 0) before the reply to FSYNC is written to /dev/fuse, and at the first fsync of a new file every record
+that its engine's log had when FSYNC was read: the file's name is among them.
 
     fsync_trace.py [ROUNDS]
 
@@ -32,10 +33,11 @@ class Trace:
     def __init__(self, is_journal, is_engine_log):
         self.is_journal, self.is_engine_log = is_journal, is_engine_log
         self.begun = {}      # thread -> (call, path) of a call that has not returned
-        self.dirty = {}      # path -> appends since a sync that covers them began
-        self.syncing = {}    # thread -> (path, appends when it began)
-        self.asked = {}      # unique -> line of the FSYNC request
-        self.appended = set()
+        self.written = {}    # path -> appends so far
+        self.synced = {}     # path -> of these, covered by a sync that returned
+        self.syncing = {}    # thread -> (path, appends when its sync began)
+        self.asked = {}      # unique -> line of the FSYNC request, appends to engine logs by then
+        self.names_synced = False
         self.answered, self.errors = 0, []
 
     def line(self, number, line):
@@ -57,29 +59,34 @@ class Trace:
             self.reply(number, unhex(rest.split('"')[1]))
         elif self.is_journal(path) or self.is_engine_log(path):
             if call in WRITES:
-                self.appended.add(path)
-                self.dirty[path] = self.dirty.get(path, 0) + 1
+                self.written[path] = self.written.get(path, 0) + 1
             elif call in ("fdatasync", "fsync"):
-                self.syncing[thread] = (path, self.dirty.get(path, 0))
+                self.syncing[thread] = (path, self.written.get(path, 0))
 
     def end(self, number, thread, call, path, text):
         if call in ("fdatasync", "fsync") and thread in self.syncing:
             path, covered = self.syncing.pop(thread)
             if text.endswith("= 0"):
-                self.dirty[path] = self.dirty.get(path, 0) - covered
+                self.synced[path] = max(self.synced.get(path, 0), covered)
         elif path == "/dev/fuse" and call == "read" and '"' in text:
             head = unhex(text.split('"')[1])
             if int.from_bytes(head[4:8], sys.byteorder) == FSYNC:
-                self.asked[head[8:16]] = number
+                logs = {path: n for path, n in self.written.items() if self.is_engine_log(path)}
+                self.asked[head[8:16]] = number, logs
 
     def reply(self, number, head):
-        asked = self.asked.pop(head[8:16], None)
-        if asked is None:
+        if head[8:16] not in self.asked:
             return
+        asked, logs = self.asked.pop(head[8:16])
         self.answered += 1
-        for path, appends in self.dirty.items():
-            if appends > 0:
-                self.errors.append(f"line {number} answers the fsync of line {asked} with {appends} appends to {path} not synced")
+        due = {path: n for path, n in self.written.items() if self.is_journal(path)}
+        if not self.names_synced:  # what the log got since FSYNC was read stands behind the name
+            due.update(logs)
+            self.names_synced = True
+        for path, appends in due.items():
+            left = appends - self.synced.get(path, 0)
+            if left > 0:
+                self.errors.append(f"line {number} answers the fsync of line {asked} with {left} appends to {path} not synced")
 
 
 def write_and_fsync(folder, rounds):
@@ -107,18 +114,18 @@ def main():
         tracer.send_signal(signal.SIGINT)
         tracer.wait()
         meta = volume.meta.removeprefix("rocksdb://")
-        trace = Trace(lambda path: path.startswith(f"{volume.state}/"),
+        trace = Trace(lambda path: path.startswith(f"{volume.state}/") and "/free-" not in path,  # those are being made
                       lambda path: path.startswith(f"{meta}/") and path.endswith(".log"))
         for number, line in enumerate(log.read_text(errors="replace").splitlines(), 1):
             trace.line(number, line)
         volume.unmount()
         volume.fsck()
-    journals = [path for path in trace.appended if trace.is_journal(path)]
+    journals = [path for path in trace.written if trace.is_journal(path)]
     for error in trace.errors[:10]:
         print(error)
     print(f"{trace.answered} replies to fsync, {len(trace.errors)} too early; "
-          f"appended meanwhile: {len(journals)} journals, {len(trace.appended) - len(journals)} engine logs")
-    whole = trace.answered == rounds + 4 and len(journals) >= 2 and len(trace.appended) > len(journals)
+          f"appended meanwhile: {len(journals)} journals, {len(trace.written) - len(journals)} engine logs")
+    whole = trace.answered == rounds + 4 and len(journals) >= 2 and len(trace.written) > len(journals)
     return 0 if whole and not trace.errors else 1
 
 
