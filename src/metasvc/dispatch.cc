@@ -54,8 +54,7 @@ Result<meta::Attr> run(Metadata& m, const Request& r, const Link& a) {
 Result<meta::Created> run(Metadata& m, const Request& r, const Create& a) {
   return m.create(r, a.parent, a.name, a.mode, a.flags, a.exclusive);
 }
-Result<std::vector<Result<meta::Created>>> run(Metadata& m, const Request& r,
-                                               const CreateMany& a) {
+Result<std::vector<Result<meta::Created>>> run(Metadata& m, const Request& r, const CreateMany& a) {
   return m.create_many(r, a.parent, a.files);
 }
 Result<meta::Opened> run(Metadata& m, const Request& r, const CreateUnnamed& a) {
@@ -217,8 +216,7 @@ bool changes_anything(uint16_t method) {
 
 uint64_t dispatch(Metadata& metadata, uint16_t method, const Identity& identity,
                   std::string_view body, std::function<void(Result<std::string>)> done) {
-  if (method == LockWait::kNumber)
-    return wait_for_lock(metadata, identity, body, std::move(done));
+  if (method == LockWait::kNumber) return wait_for_lock(metadata, identity, body, std::move(done));
   if (method >= table().size() || table()[method].serve == nullptr) {
     done(error(ENOSYS, "method {} is not known here: the peer is newer", method));
     return 0;

@@ -71,8 +71,9 @@ TEST_F(Protocol, the_remote_metadata_is_the_owners) {
   change.mtime = meta::SetAttr::SetTime{false, {-5, 999'999'999}};
   change.uid = 7;
   ASSERT_TRUE(remote->setattr(request, made.opened.attr.ino, change).ok());
-  ASSERT_TRUE(remote->setxattr(request, made.opened.attr.ino, "user.a", std::string("\0b", 2),
-                               meta::Metadata::XattrMode::kCreate, false)
+  ASSERT_TRUE(remote
+                  ->setxattr(request, made.opened.attr.ino, "user.a", std::string("\0b", 2),
+                             meta::Metadata::XattrMode::kCreate, false)
                   .ok());
   const meta::Attr here = remote->lookup(request, dir.ino, name).value();
   const meta::Attr there = owner->metadata().lookup(request, dir.ino, name).value();
@@ -140,10 +141,9 @@ TEST_F(Protocol, garbage_is_refused_and_changes_nothing) {
       // What is well-formed by chance would change something: only whether it decodes.
       body.resize(body.size() / 2);
     }
-    const uint64_t ticket = dispatch(owner->metadata(), method, {request.session, 0, 0}, body,
-                                     [&](const Result<std::string>& answer) {
-                                       refused += answer.code() == EBADMSG;
-                                     });
+    const uint64_t ticket =
+        dispatch(owner->metadata(), method, {request.session, 0, 0}, body,
+                 [&](const Result<std::string>& answer) { refused += answer.code() == EBADMSG; });
     EXPECT_EQ(ticket, 0u);
   }
   EXPECT_GT(refused, 5'000);
@@ -172,9 +172,13 @@ TEST_F(Protocol, golden_bytes) {
   lookup.parent = 1;
   lookup.name = "ab";
   Asked<Lookup> asked;
-  asked.caller = {.uid = 1, .gid = 2, .pid = 3, .umask = 022, .groups = {4}, .kernel_checked = true};
+  asked.caller = {
+      .uid = 1, .gid = 2, .pid = 3, .umask = 022, .groups = {4}, .kernel_checked = true};
   asked.arguments = lookup;
-  EXPECT_EQ(hex(encode(asked)), "92960102031291" "04c3" "9201c4026162");
+  EXPECT_EQ(hex(encode(asked)),
+            "92960102031291"
+            "04c3"
+            "9201c4026162");
   meta::DataOutcome outcome;
   outcome.kind = meta::DataOutcome::Kind::kConflict;
   outcome.placed_at = 300;

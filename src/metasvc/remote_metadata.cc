@@ -134,7 +134,8 @@ class RemoteMetadata final : public meta::Metadata {
     a.ino = ino;
     return ask(request, std::move(a));
   }
-  Result<meta::Attr> setattr(const Request& request, Ino ino, const meta::SetAttr& change) override {
+  Result<meta::Attr> setattr(const Request& request, Ino ino,
+                             const meta::SetAttr& change) override {
     SetAttributes a;
     a.ino = ino;
     a.change = change;
@@ -337,8 +338,9 @@ class RemoteMetadata final : public meta::Metadata {
   template <typename T>
   static std::vector<Result<T>> many(Result<std::vector<Result<T>>> answers, size_t count) {
     if (answers.ok() && answers->size() == count) return *std::move(answers);
-    const Error why = answers.ok() ? error(EBADMSG, "{} answers to {} questions", answers->size(), count)
-                                   : answers.error();
+    const Error why = answers.ok()
+                          ? error(EBADMSG, "{} answers to {} questions", answers->size(), count)
+                          : answers.error();
     return std::vector<Result<T>>(count, Result<T>(why));
   }
 

@@ -20,13 +20,9 @@ namespace shoal::metasvc {
 
 // --- what travels: `fields(value)` is a tuple of references, in the order of the wire ---
 
-#define SHOAL_WIRE_FIELDS(type, ...)          \
-  inline auto fields(type& v) {               \
-    return std::tie(__VA_ARGS__);             \
-  }                                           \
-  inline auto fields(const type& v) {         \
-    return std::tie(__VA_ARGS__);             \
-  }
+#define SHOAL_WIRE_FIELDS(type, ...)                            \
+  inline auto fields(type& v) { return std::tie(__VA_ARGS__); } \
+  inline auto fields(const type& v) { return std::tie(__VA_ARGS__); }
 
 SHOAL_WIRE_FIELDS(Time, v.seconds, v.nanoseconds)
 SHOAL_WIRE_FIELDS(SegmentId, v.nonce, v.sequence)

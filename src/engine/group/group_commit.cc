@@ -213,8 +213,7 @@ void Groups::sent(Sent outcome, const Group& group, const std::string& why) {
         break;
       case Sent::kAgain:
         sending_ = group.doubtful;  // else all is known, and reads need not wait
-        if (trouble_.empty())
-          log(LogLevel::kWarn, "{}: {}; trying again", under_.describe(), why);
+        if (trouble_.empty()) log(LogLevel::kWarn, "{}: {}; trying again", under_.describe(), why);
         trouble_ = why;
         break;
       case Sent::kBroken:
@@ -235,8 +234,7 @@ void Groups::sent(Sent outcome, const Group& group, const std::string& why) {
 std::vector<Groups::Waiter> Groups::take_waiters() {
   auto end = waiters_.begin();
   while (end != waiters_.end() && (!broken_.empty() || end->last <= durable_)) ++end;
-  std::vector<Waiter> told(std::make_move_iterator(waiters_.begin()),
-                           std::make_move_iterator(end));
+  std::vector<Waiter> told(std::make_move_iterator(waiters_.begin()), std::make_move_iterator(end));
   waiters_.erase(waiters_.begin(), end);
   return told;
 }
@@ -269,8 +267,7 @@ void Groups::stop(const std::string& why) {
 class GroupCommitEngine final : public GroupCommit {
  public:
   GroupCommitEngine(KvEngine& under, Executor& executor, GroupOptions options)
-      : under_(under),
-        groups_(std::make_shared<Groups>(under, executor, std::move(options))) {}
+      : under_(under), groups_(std::make_shared<Groups>(under, executor, std::move(options))) {}
   ~GroupCommitEngine() override { groups_->stop("the engine is closed"); }
 
   std::unique_ptr<ReadToken> read_token() override {
@@ -378,8 +375,8 @@ Result<std::vector<std::optional<Versioned>>> GroupCommitEngine::get_many(
 GroupCommitEngine::Views GroupCommitEngine::views(std::string_view begin, std::string_view end,
                                                   std::optional<Groups::Hold>& hold) const {
   Views views = groups_->views(begin, end);
-  const bool all_known = std::all_of(views.begin(), views.end(),
-                                     [](const auto& entry) { return entry.second.known; });
+  const bool all_known =
+      std::all_of(views.begin(), views.end(), [](const auto& entry) { return entry.second.known; });
   if (all_known) return views;
   hold.emplace(*groups_);
   return groups_->views(begin, end);
@@ -398,8 +395,9 @@ Result<Page> GroupCommitEngine::scan(const ReadToken* token, std::string_view be
     const Views views = this->views(from, end, hold);
     TRY_ASSIGN(Page under, under_.scan(nullptr, from, end, limit));
     // Beyond the last key underneath nothing is known when there are more.
+    const std::string known_to = under.more ? under.items.back().key : std::string();
     auto view = views.begin();
-    const auto stop = under.more ? views.upper_bound(under.items.back().key) : views.end();
+    const auto stop = under.more ? views.upper_bound(known_to) : views.end();
     auto item = under.items.begin();
     while (item != under.items.end() || view != stop) {
       const bool both = item != under.items.end() && view != stop && item->key == view->first;
@@ -424,7 +422,7 @@ Result<Page> GroupCommitEngine::scan(const ReadToken* token, std::string_view be
       page.items.push_back(*std::move(next));
     }
     if (!under.more) return page;
-    from = under.items.back().key + '\0';
+    from = known_to + '\0';
   }
 }
 

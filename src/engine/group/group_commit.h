@@ -4,9 +4,9 @@
 // batches that arrive meanwhile form the next one.
 //
 // For an owner: nobody else writes to `under`. Expectations of a batch are compared with what is
-// not yet underneath; those of other keys when its group gets there. Such a conflict, which an owner
-// never causes, breaks the engine: what was accepted since the last group is given up, every later
-// call answers EIO, and the owner has to open the volume anew.
+// not yet underneath; those of other keys when its group gets there. Such a conflict, which an
+// owner never causes, breaks the engine: what was accepted since the last group is given up, every
+// later call answers EIO, and the owner has to open the volume anew.
 //
 // Group n holds `insert N n`. When its outcome is unknown the same group is sent again, until it is
 // told or that key is there: then it had happened. While `under` fails, it is sent again and again,

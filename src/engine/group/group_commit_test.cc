@@ -256,11 +256,11 @@ class RandomProgram : public World {
       const auto last = engine->last(nullptr, from, to).value();
       const auto expected = oracle->last(nullptr, from, to).value();
       ASSERT_EQ(last ? last->key : "none", expected ? expected->key : "none");
-      if (expected) ASSERT_EQ(last->value, expected->value);
+      ASSERT_EQ(last ? last->value : "", expected ? expected->value : "");
     }
     executor.run_all();
     EXPECT_EQ(everything(*memory, "k", "o"), everything(*oracle, "k", "o"));
-    EXPECT_LT(commits, 1'200);
+    EXPECT_LT(commits, 1200);
   }
 };
 
@@ -293,9 +293,15 @@ TEST(GroupCommit, threads_that_write_and_read_at_once_lose_nothing) {
         ASSERT_EQ(engine->commit(batch).value().kind, CommitResult::Kind::kCommitted);
         last = batch.stamp();
         ASSERT_EQ(engine->get(nullptr, mine).value()->value, std::to_string(i));
-        if (i % 16 == 0) ASSERT_TRUE(engine->sync().ok());
-        if (i % 32 == 0) ASSERT_GT(read_counter(*engine, nullptr, "n").value(), i);
-        if (i % 64 == 0) ASSERT_FALSE(engine->scan(nullptr, "k", "o", 10).value().items.empty());
+        if (i % 16 == 0) {
+          ASSERT_TRUE(engine->sync().ok());
+        }
+        if (i % 32 == 0) {
+          ASSERT_GT(read_counter(*engine, nullptr, "n").value(), i);
+        }
+        if (i % 64 == 0) {
+          ASSERT_FALSE(engine->scan(nullptr, "k", "o", 10).value().items.empty());
+        }
       }
     });
   }
@@ -303,7 +309,8 @@ TEST(GroupCommit, threads_that_write_and_read_at_once_lose_nothing) {
   ASSERT_TRUE(engine->sync().ok());
   EXPECT_EQ(read_counter(*memory, nullptr, "n").value(), kThreads * kEach);
   for (int t = 0; t < kThreads; ++t)
-    EXPECT_EQ(memory->get(nullptr, fmt::format("k{}", t)).value()->value, std::to_string(kEach - 1));
+    EXPECT_EQ(memory->get(nullptr, fmt::format("k{}", t)).value()->value,
+              std::to_string(kEach - 1));
 }
 
 }  // namespace

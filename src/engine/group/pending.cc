@@ -13,7 +13,7 @@ std::optional<Versioned> over(const Pending::View& view, std::optional<Versioned
   std::optional<Versioned> state = view.known ? view.state : std::move(under);
   for (const Write& merge : view.merges) {
     const std::string base = state ? state->value : encode_counter(0);
-    state = Versioned{0, merged_value(merge.kind, base, decode_counter(merge.value).value_or(0))};
+    state = Versioned{0, merged_value(merge.kind, base, decode_counter(merge.value).value())};
   }
   return state;
 }
@@ -72,13 +72,13 @@ std::map<std::string, Pending::View> Pending::views(std::string_view begin,
 std::vector<std::string> Pending::conflicts(const Batch& batch) const {
   std::vector<std::string> wrong;
   for (const Write& write : batch.writes()) {
-    const bool stamped = write.kind == Kind::kUpdate || write.kind == Kind::kErase ||
-                         write.kind == Kind::kCheck;
+    const bool stamped =
+        write.kind == Kind::kUpdate || write.kind == Kind::kErase || write.kind == Kind::kCheck;
     if (!stamped && write.kind != Kind::kInsert) continue;
     const std::optional<View> found = view(write.key);
     if (!found || !found->known) continue;
-    const bool right = stamped ? found->state && found->state->stamp == write.expected
-                               : !found->state.has_value();
+    const bool right =
+        stamped ? found->state && found->state->stamp == write.expected : !found->state.has_value();
     if (!right) wrong.push_back(write.key);
   }
   return wrong;

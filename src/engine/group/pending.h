@@ -16,9 +16,9 @@ namespace shoal::engine {
 
 struct Group {
   Fold fold;
-  uint64_t last = 0;  // number of the last batch in it
-  Stamp stamp = 0;    // of that batch
-  bool sent = false;  // takes no more batches
+  uint64_t last = 0;      // number of the last batch in it
+  Stamp stamp = 0;        // of that batch
+  bool sent = false;      // takes no more batches
   bool doubtful = false;  // it may have happened already
   unsigned tries = 0;
 };
