@@ -50,7 +50,7 @@ TEST(CommitData, pieces_of_one_slice_become_one_extent_however_they_come) {
   v.open();
   v.commit({piece(16384, 4096, 12288)});
   ASSERT_EQ(v.extents(f).size(), 11u);
-  const format::Extent& last = v.extents(f).back();
+  const format::Extent last = v.extents(f).back();
   EXPECT_EQ(last.offset, 4096u);
   EXPECT_EQ(last.length, 16384u);
   EXPECT_EQ(last.first, 0u);
