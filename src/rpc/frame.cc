@@ -23,15 +23,15 @@ const KindRules* rules_of(FrameKind kind) {
   constexpr uint16_t kAnyMethod = 0xffff;
   constexpr uint32_t kAny = 0xffffffff;
   static constexpr KindRules kRules[] = {
-      {kBodyBytesMax, kAnyMethod, true, true, 0, kAny},                   // request
-      {kBodyBytesMax, 0, true, false, 0, 0},                              // reply
-      {kTextBytesMax, kErrorNotExecuted, true, false, 1, kErrnoMax},      // error
-      {0, 0, true, false, 0, 0},                                          // cancel
-      {kBodyBytesMax, kAnyMethod, false, false, 0, 0},                    // notify
-      {0, 0, false, false, 1, kAny},                                      // credit
-      {0, 0, false, false, 0, 0},                                         // ping
-      {0, 0, false, false, 0, 0},                                         // pong
-      {kTextBytesMax, 0, false, false, 1, kErrnoMax},                     // goodbye
+      {kBodyBytesMax, kAnyMethod, true, true, 0, kAny},               // request
+      {kBodyBytesMax, 0, true, false, 0, 0},                          // reply
+      {kTextBytesMax, kErrorNotExecuted, true, false, 1, kErrnoMax},  // error
+      {0, 0, true, false, 0, 0},                                      // cancel
+      {kBodyBytesMax, kAnyMethod, false, false, 0, 0},                // notify
+      {0, 0, false, false, 1, kAny},                                  // credit
+      {0, 0, false, false, 0, 0},                                     // ping
+      {0, 0, false, false, 0, 0},                                     // pong
+      {kTextBytesMax, 0, false, false, 1, kErrnoMax},                 // goodbye
   };
   const auto number = static_cast<size_t>(kind);
   if (number < 1 || number > std::size(kRules)) return nullptr;
@@ -47,7 +47,8 @@ const char* fault_of(const FrameHeader& header) {
   if (header.method > rules->method_max) return "method where none belongs";
   if ((header.request_id != 0) != rules->request_id) return "request id missing or out of place";
   if (!rules->identity && header.identity != Identity{}) return "identity where none belongs";
-  if (header.value < rules->value_min || header.value > rules->value_max) return "value out of range";
+  if (header.value < rules->value_min || header.value > rules->value_max)
+    return "value out of range";
   return nullptr;
 }
 

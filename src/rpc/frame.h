@@ -1,5 +1,6 @@
 // The frame: the unit of what two processes send each other once they have shaken hands
-// (handshake.h). A fixed header, then up to kBodyBytesMax bytes that this folder does not interpret.
+// (handshake.h). A fixed header, then up to kBodyBytesMax bytes that this folder does not
+// interpret.
 //
 // Header, 48 bytes, integers little-endian (docs/format.md, "On the wire"):
 //
@@ -10,14 +11,14 @@
 //    8  4  body length
 //   12  4  CRC-32C of the body
 //   16  8  request id                 request, and what refers to it: reply, error, cancel
-//   24  8  session                 \
-//   32  8  sequence                 } request: its identity for exactly-once (I7)
-//   40  4  slot                    /
+//   24  8  session                    request: its identity for exactly-once (I7)
+//   32  8  sequence
+//   40  4  slot
 //   44  4  value                      request: milliseconds left, 0 = no deadline; error, goodbye:
 //                                     errno; credit: how many
 //
-// Two CRCs: the header's is checked before its length is believed. What a kind does not use is zero,
-// and a decoder refuses anything else, so every frame has exactly one encoding.
+// Two CRCs: the header's is checked before its length is believed. What a kind does not use is
+// zero, and a decoder refuses anything else, so every frame has exactly one encoding.
 //
 // Pure functions over bytes that may be hostile.
 #pragma once
@@ -41,18 +42,19 @@ inline constexpr int kErrnoMax = 511;               // FUSE takes no greater one
 
 enum class FrameKind : uint8_t {
   kRequest = 1,
-  kReply = 2,    // the body is the answer
-  kError = 3,    // the body is text
-  kCancel = 4,   // its sender does not wait for the request any more; it is answered all the same
-  kNotify = 5,   // server to client, unasked, never answered
-  kCredit = 6,   // the receiver may send so many more notifications
-  kPing = 7,     // answered by a pong at once
+  kReply = 2,   // the body is the answer
+  kError = 3,   // the body is text
+  kCancel = 4,  // its sender does not wait for the request any more; it is answered all the same
+  kNotify = 5,  // server to client, unasked, never answered
+  kCredit = 6,  // the receiver may send so many more notifications
+  kPing = 7,    // answered by a pong at once
   kPong = 8,
   kGoodbye = 9,  // sends no more requests, or takes no more; the body is text
 };
 
 // Who sent a request for which time: a session has slots, each carries one request at a time with
-// ascending sequences; a retry has the identity of the first try. All zero: need not be exactly once.
+// ascending sequences; a retry has the identity of the first try. All zero: need not be exactly
+// once.
 struct Identity {
   SessionId session = 0;
   uint64_t sequence = 0;
@@ -73,8 +75,9 @@ struct FrameHeader {
 };
 
 // `method` of an error frame.
-inline constexpr uint16_t kErrorAnswered = 0;     // the handler's answer
-inline constexpr uint16_t kErrorNotExecuted = 1;  // no handler saw the request: it has had no effect
+inline constexpr uint16_t kErrorAnswered = 0;  // the handler's answer
+inline constexpr uint16_t kErrorNotExecuted =
+    1;  // no handler saw the request: it has had no effect
 
 // `header` with length and CRC of `body`. REQUIRES body ≤ the kind's limit.
 FrameHeader with_body(FrameHeader header, std::string_view body);

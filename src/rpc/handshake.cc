@@ -85,8 +85,8 @@ Error refuse(Connection& connection, VersionRange versions, int code, std::strin
 
 // One text for a wrong token, an unknown volume and one that the peer may not see.
 Error refuse_access(Connection& connection, VersionRange versions, Error why) {
-  return refuse(connection, versions, EACCES,
-                "no access: check the volume's name and the token", std::move(why));
+  return refuse(connection, versions, EACCES, "no access: check the volume's name and the token",
+                std::move(why));
 }
 
 }  // namespace
@@ -127,8 +127,8 @@ Result<Agreed> client_handshake(Connection& connection, const ClientCredentials&
   }
   TRY_ASSIGN(const Welcome welcome, decode_welcome(second.header, second.body()));
   TRY_ASSIGN(const std::string expected,
-             mac_of(credentials.token, {kServerLabel, binding, hello, first.bytes, proof,
-                                        welcome.limits_bytes}));
+             mac_of(credentials.token,
+                    {kServerLabel, binding, hello, first.bytes, proof, welcome.limits_bytes}));
   if (!same_mac(welcome.mac, expected)) {
     return error(EPROTO, "volume '{}': the server does not know the token; is the address right?",
                  credentials.volume);
@@ -144,10 +144,11 @@ Result<Accepted> server_handshake(Connection& connection, Applicant applicant,
   TRY_ASSIGN(const Hello hello, decode_hello(first.header, first.body()));
   const uint8_t version = std::min(hello.versions.max, versions.max);
   if (version < std::max(hello.versions.min, versions.min)) {
-    return refuse(connection, versions, EPROTONOSUPPORT, "no common protocol version",
-                  error(EPROTONOSUPPORT, "{} speaks protocol versions {} to {}, this server {} to {}",
-                        hello.description, hello.versions.min, hello.versions.max, versions.min,
-                        versions.max));
+    return refuse(
+        connection, versions, EPROTONOSUPPORT, "no common protocol version",
+        error(EPROTONOSUPPORT, "{} speaks protocol versions {} to {}, this server {} to {}",
+              hello.description, hello.versions.min, hello.versions.max, versions.min,
+              versions.max));
   }
   const std::string challenge = encode(Challenge{version, fresh_nonce(random)});
   TRY(send(connection, challenge));
@@ -165,9 +166,8 @@ Result<Accepted> server_handshake(Connection& connection, Applicant applicant,
     if (Status usable = check_token(*token); !usable.ok()) token = std::move(usable).error();
   }
   // Without a token the same work is done with a random one.
-  TRY_ASSIGN(const std::string expected,
-             mac_of(token.ok() ? *token : fresh_nonce(random),
-                    {kClientLabel, binding, first.bytes, challenge}));
+  TRY_ASSIGN(const std::string expected, mac_of(token.ok() ? *token : fresh_nonce(random),
+                                                {kClientLabel, binding, first.bytes, challenge}));
   const bool proven = same_mac(proof.mac, expected);
   if (!token.ok())
     return refuse_access(connection, versions, token.error().in("volume '" + hello.volume + "'"));

@@ -21,8 +21,8 @@
 // protobuf body of at most kHandshakeBytesMax (handshake.proto). This layout holds for all versions
 // to come.
 //
-// Thread-safe: no state. The drivers block on the connection: the caller bounds their time by shutting it
-// down.
+// Thread-safe: no state. The drivers block on the connection: the caller bounds their time by
+// shutting it down.
 #pragma once
 
 #include <functional>
@@ -43,7 +43,8 @@ inline constexpr size_t kVolumeNameBytesMax = 255;
 inline constexpr size_t kDescriptionBytesMax = 255;
 inline constexpr size_t kNonceBytes = 32;
 inline constexpr size_t kMacBytes = 32;
-inline constexpr size_t kTokenBytesMin = 16;  // a shorter one could be guessed from a proof, offline
+inline constexpr size_t kTokenBytesMin =
+    16;  // a shorter one could be guessed from a proof, offline
 inline constexpr size_t kTokenBytesMax = 4096;
 
 struct VersionRange {
@@ -54,9 +55,9 @@ struct VersionRange {
 
 // What a client may have under way.
 struct RequestLimits {
-  uint32_t requests_max = 256;           // unanswered requests
+  uint32_t requests_max = 256;            // unanswered requests
   uint64_t request_bytes_max = 16 << 20;  // of their bodies; ≥ kBodyBytesMax, so one always fits
-  uint32_t idle_ms_max = 60'000;         // who says nothing for so long is dropped
+  uint32_t idle_ms_max = 60'000;          // who says nothing for so long is dropped
   bool operator==(const RequestLimits&) const = default;
 };
 

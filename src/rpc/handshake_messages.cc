@@ -111,7 +111,8 @@ Result<HandshakeHeader> decode_handshake_header(ByteView bytes) {
   if (!known || reserved != 0 || header.versions.min > header.versions.max)
     return error(EPROTO, "a malformed handshake message");
   if (header.body_length > kHandshakeBytesMax) {
-    return error(EPROTO, "the peer announces a handshake message of {} bytes; at most {} are allowed",
+    return error(EPROTO,
+                 "the peer announces a handshake message of {} bytes; at most {} are allowed",
                  header.body_length, kHandshakeBytesMax);
   }
   return header;
@@ -126,8 +127,7 @@ Result<Hello> decode_hello(const HandshakeHeader& header, std::string_view bytes
   hello.nonce = body.nonce();
   hello.description = body.description();
   hello.notifications_max = body.notifications_max();
-  if (hello.volume.empty() || hello.volume.size() > kVolumeNameBytesMax ||
-      !printable(hello.volume))
+  if (hello.volume.empty() || hello.volume.size() > kVolumeNameBytesMax || !printable(hello.volume))
     return out_of_range("volume");
   if (hello.nonce.size() != kNonceBytes) return out_of_range("nonce");
   if (hello.description.size() > kDescriptionBytesMax || !printable(hello.description))

@@ -2,12 +2,13 @@
 // is to go; the session and both are used under one lock, I/O happens outside it.
 //
 // Order of ciphertext: only the writing thread (and handshake(), which is alone) takes it out of
-// its BIO, so records leave in the order in which they were sealed. What a read makes OpenSSL say (an
-// answer to a key update) waits there for the next write.
+// its BIO, so records leave in the order in which they were sealed. What a read makes OpenSSL say
+// (an answer to a key update) waits there for the next write.
 #include "rpc/tls.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <vector>
@@ -46,14 +47,16 @@ class Session final : public TlsConnection {
     server_name_ = server_name;
     ::ERR_clear_error();
     X509_VERIFY_PARAM* parameters = ::SSL_get0_param(ssl_.get());
-    if (::X509_VERIFY_PARAM_set1_ip_asc(parameters, server_name.c_str()) == 1) return {};
-    ::X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     // An empty name would mean: any certificate will do.
-    if (server_name.empty() || server_name.find('\0') != std::string::npos ||
-        ::SSL_set1_host(ssl_.get(), server_name.c_str()) != 1 ||
+    const bool is_text = !server_name.empty() && server_name.find('\0') == std::string::npos;
+    if (is_text && ::X509_VERIFY_PARAM_set1_ip_asc(parameters, server_name.c_str()) == 1) return {};
+    ::X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (!is_text || ::SSL_set1_host(ssl_.get(), server_name.c_str()) != 1 ||
         ::SSL_set_tlsext_host_name(ssl_.get(), server_name.c_str()) != 1) {
-      return error(EINVAL, "'{}' is no server name to find in a certificate: give a DNS name or an "
-                   "IP address", server_name);
+      return error(EINVAL,
+                   "'{}' is no server name to find in a certificate: give a DNS name or an "
+                   "IP address",
+                   server_name);
     }
     return {};
   }
@@ -80,7 +83,8 @@ class Session final : public TlsConnection {
       TRY(failed);
       if (done == 1) return {};
       TRY_ASSIGN(const bool more, feed(milliseconds(0)));
-      if (!more) return error(ECONNRESET, "the peer closed the connection during the TLS handshake");
+      if (!more)
+        return error(ECONNRESET, "the peer closed the connection during the TLS handshake");
     }
   }
 

@@ -53,7 +53,8 @@ Status use_certificate(SSL_CTX* raw, const std::string& certificate_file,
                  library_text());
   }
   if (::SSL_CTX_use_PrivateKey_file(raw, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
-    return error(EINVAL, "key {} of certificate {}: {}; its own key in a readable PEM file is needed",
+    return error(EINVAL,
+                 "key {} of certificate {}: {}; its own key in a readable PEM file is needed",
                  key_file, certificate_file, library_text());
   }
   return {};
