@@ -10,8 +10,8 @@
 // further calls wait their turn in order. So a call must not wait at the server for another call of
 // the same channel (a lock, say): answer "queued" and notify later.
 //
-// Thread-safe. One reading thread per channel, and a writing one over TLS or when the server reads
-// slowly; deadlines and `closed` run on the executor.
+// Thread-safe. One reading thread per channel, and a writing one when the server reads slowly;
+// deadlines and `closed` run on the executor.
 #pragma once
 
 #include <chrono>

@@ -9,9 +9,8 @@
 //   server->stop(5s);
 //
 // Threads: one that accepts, one per connection that reads (default stack, of which a few pages are
-// ever touched; 16 KiB of buffer), and one more for a connection whose peer reads slowly or speaks
-// TLS, to write. Handlers run on the executor. Nobody but a connection's own threads ever waits for
-// its peer.
+// ever touched; 16 KiB of buffer), and one more for a connection whose peer reads slowly, to write.
+// Handlers run on the executor. Nobody but a connection's own threads ever waits for its peer.
 //
 // What peers can cost is bounded by ServerLimits, whatever they send. A connection that breaks a
 // rule is dropped and logged; the others do not notice.

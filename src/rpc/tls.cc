@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -123,27 +124,50 @@ class Session final : public TlsConnection {
   }
 
   Status write_all(ByteView bytes, milliseconds timeout) override {
-    while (!bytes.empty()) {
-      const ByteView piece = bytes.first(std::min(bytes.size(), kPlaintextBytes));
-      bytes = bytes.subspan(piece.size());
-      std::string out;
-      {
-        MutexLock lock(mutex_);
-        ::ERR_clear_error();
-        size_t n = 0;
-        const int done = ::SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &n);
-        if (done != 1 || n != piece.size()) return failure("TLS");
-        out = take_ciphertext();
-      }
-      TRY(plain_->write_all(as_bytes(out), timeout));
+    for (;;) {
+      TRY(plain_->write_all(as_bytes(std::exchange(sealed_, {})), timeout));
+      bytes = bytes.subspan(take_ahead(bytes.size()));
+      if (bytes.empty()) return {};
+      TRY(seal(bytes));
     }
-    return {};
+  }
+
+  // Bytes that were sealed but did not all leave count as not taken; their ciphertext is kept, and
+  // they are skipped when they come again.
+  Result<size_t> write_some(ByteView bytes) override {
+    size_t taken = 0;
+    for (;;) {
+      TRY_ASSIGN(const size_t n, plain_->write_some(as_bytes(sealed_)));
+      sealed_.erase(0, n);
+      if (!sealed_.empty()) return taken;
+      taken += take_ahead(bytes.size() - taken);
+      if (taken == bytes.size()) return taken;
+      TRY(seal(bytes.subspan(taken)));
+    }
   }
 
   void shutdown() override { plain_->shutdown(); }
   PeerIdentity peer() const override { return plain_->peer(); }
 
  private:
+  // Of the writing thread: makes ciphertext of the first bytes.
+  Status seal(ByteView bytes) {
+    const ByteView piece = bytes.first(std::min(bytes.size(), kPlaintextBytes));
+    MutexLock lock(mutex_);
+    ::ERR_clear_error();
+    size_t n = 0;
+    const int done = ::SSL_write_ex(ssl_.get(), piece.data(), piece.size(), &n);
+    if (done != 1 || n != piece.size()) return failure("TLS");
+    sealed_ = take_ciphertext();
+    ahead_ = piece.size();
+    return {};
+  }
+  size_t take_ahead(size_t at_most) {
+    const size_t skipped = std::min(ahead_, at_most);
+    ahead_ -= skipped;
+    return skipped;
+  }
+
   std::string take_ciphertext() REQUIRES(mutex_) {
     std::string out(::BIO_ctrl_pending(to_go_), '\0');
     size_t n = 0;
@@ -177,6 +201,8 @@ class Session final : public TlsConnection {
   const std::shared_ptr<const TlsContext> context_;  // shared: many sessions, and who made it
   std::string server_name_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(kCiphertextBytes);  // the reader's
+  std::string sealed_;  // the writer's: ciphertext that has not left
+  size_t ahead_ = 0;    // the writer's: so many of the next bytes are sealed already
   mutable Mutex mutex_;
   std::unique_ptr<SSL, FreeSsl> ssl_ PT_GUARDED_BY(mutex_);
   BIO* came_ = nullptr;   // ssl_'s
