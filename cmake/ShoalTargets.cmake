@@ -1,9 +1,10 @@
 # One folder = one library = one test program.
 #
-#   shoal_folder(NAME object_s3 DEPS object CURL::libcurl [PRIVATE_DEPS ...] [TEST_DEPS sim] [TEST_COST 50])
+#   shoal_folder(NAME object_s3 DEPS object CURL::libcurl [PRIVATE_DEPS ...] [TEST_DEPS sim] [TEST_COST 50] [PROTOS x.proto])
 #
 # builds every *.cc of the folder (but *_test.cc, *_main.cc) into shoal_<NAME>, and every *_test.cc into the
 # program <NAME>_test, which ctest runs under the label "unit". DEPS without "::" name other folders.
+# PROTOS are compiled into the library; only its own .cc files may include what they become, "<folder>/x.pb.h".
 function(shoal_link target visibility)
   foreach(dep ${ARGN})
     if(dep MATCHES "^[a-z_0-9]+$")
@@ -58,8 +59,30 @@ function(shoal_run)
   endif()
 endfunction()
 
+# Generated code lies in the build folder and is compiled without our warnings. The target `protos` makes it, for
+# what reads sources without building them (tools/clang-tidy.sh).
+add_custom_target(protos)
+function(shoal_protos target)
+  set(gen ${CMAKE_BINARY_DIR}/gen)
+  file(MAKE_DIRECTORY ${gen})
+  foreach(proto ${ARGN})
+    set(source ${CMAKE_CURRENT_SOURCE_DIR}/${proto})
+    file(RELATIVE_PATH stem ${CMAKE_SOURCE_DIR}/src ${source})
+    string(REGEX REPLACE "\\.proto$" "" stem ${gen}/${stem})
+    add_custom_command(OUTPUT ${stem}.pb.cc ${stem}.pb.h DEPENDS ${source}
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR}/src --cpp_out=${gen} ${source})
+    set_source_files_properties(${stem}.pb.cc PROPERTIES COMPILE_OPTIONS -w)
+    target_sources(${target} PRIVATE ${stem}.pb.cc ${stem}.pb.h)
+    list(APPEND headers ${stem}.pb.h)
+  endforeach()
+  add_custom_target(protos_of_${target} DEPENDS ${headers})
+  add_dependencies(protos protos_of_${target})
+  target_include_directories(${target} SYSTEM PRIVATE ${gen})
+  target_link_libraries(${target} PRIVATE protobuf::libprotobuf-lite)
+endfunction()
+
 function(shoal_folder)
-  cmake_parse_arguments(ARG "" "NAME;TEST_COST" "DEPS;PRIVATE_DEPS;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TEST_COST" "DEPS;PRIVATE_DEPS;TEST_DEPS;PROTOS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|main)\\.cc$")
@@ -68,6 +91,9 @@ function(shoal_folder)
     add_library(shoal_${ARG_NAME} STATIC ${sources})
     shoal_link(shoal_${ARG_NAME} PUBLIC ${ARG_DEPS})
     shoal_link(shoal_${ARG_NAME} PRIVATE ${ARG_PRIVATE_DEPS})
+    if(ARG_PROTOS)
+      shoal_protos(shoal_${ARG_NAME} ${ARG_PROTOS})
+    endif()
   else()
     add_library(shoal_${ARG_NAME} INTERFACE)
     shoal_link(shoal_${ARG_NAME} INTERFACE ${ARG_DEPS} ${ARG_PRIVATE_DEPS})

@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v clang-tidy-14 >/dev/null || { echo "clang-tidy-14 is missing: run tools/install-deps.sh --tests" >&2; exit 1; }
 [ -e build/tidy/compile_commands.json ] || cmake --preset tidy >/dev/null
+ninja -C build/tidy protos >/dev/null
 if [ "${1:-}" = --changed ]; then
   mapfile -t files < <(git diff --name-only --diff-filter=d "${2:-main}" -- 'src/*.cc')
 elif [ $# -gt 0 ]; then files=("$@")
@@ -24,7 +25,7 @@ print("\n".join(f for f in sys.argv[1:] if f in built))' "${files[@]}")
 mkdir -p build/tidy/clean
 one() {
   local inputs stamp
-  inputs=$(clang++-14 -std=c++20 -MM -iquote src -msse4.2 "$1" 2>/dev/null | tr -d '\\\n' | cut -d: -f2-)
+  inputs=$(clang++-14 -std=c++20 -MM -iquote src -iquote build/tidy/gen -msse4.2 "$1" 2>/dev/null | tr -d '\\\n' | cut -d: -f2-)
   # shellcheck disable=SC2086
   stamp=build/tidy/clean/$(cat .clang-tidy $inputs | sha256sum | cut -c1-32)
   [ ! -e "$stamp" ] || return 0

@@ -13,7 +13,7 @@ set -euo pipefail
 build_packages=(
   build-essential cmake ninja-build ccache mold pkg-config git ca-certificates
   librocksdb-dev libgflags-dev libsnappy-dev libbz2-dev zlib1g-dev liblz4-dev libzstd-dev
-  libcurl4-openssl-dev libssl-dev libpugixml-dev nlohmann-json3-dev libmsgpack-cxx-dev libfmt-dev libspdlog-dev
+  libcurl4-openssl-dev libssl-dev libprotobuf-dev protobuf-compiler libpugixml-dev nlohmann-json3-dev libmsgpack-cxx-dev libfmt-dev libspdlog-dev
   libtomlplusplus-dev libcli11-dev
   fuse3
 )

@@ -50,6 +50,10 @@ struct StoreOpen : Method<3, uint32_t> {
 };
 SHOAL_WIRE_FIELDS(StoreOpen, v.session, v.store, v.host, v.path, v.nonce)
 
+struct Heartbeat : Method<4, Nothing> {};  // the session lives; also after a reconnect
+inline auto fields(Heartbeat&) { return std::tuple<>(); }
+inline auto fields(const Heartbeat&) { return std::tuple<>(); }
+
 // --- namespace ---
 struct Lookup : Method<10, meta::Attr> {
   Ino parent = 0;
@@ -238,11 +242,12 @@ struct LockSet : Method<51, Nothing> {
   meta::Lock wanted;
 };
 SHOAL_WIRE_FIELDS(LockSet, v.ino, v.wanted)
-struct LockWait : Method<52, Nothing> {  // answered when granted; the frame's cancel gives it up
+struct LockWait : Method<52, Nothing> {  // answered when queued; LockDone tells the rest
   Ino ino = 0;
   meta::Lock wanted;
+  uint64_t wait = 0;  // drawn by the session, never again
 };
-SHOAL_WIRE_FIELDS(LockWait, v.ino, v.wanted)
+SHOAL_WIRE_FIELDS(LockWait, v.ino, v.wanted, v.wait)
 struct ReleasePosixLocks : Method<53, Nothing> {
   Ino ino = 0;
   uint64_t owner = 0;
@@ -254,6 +259,11 @@ struct ReleaseHandleLocks : Method<54, Nothing> {
 };
 SHOAL_WIRE_FIELDS(ReleaseHandleLocks, v.ino, v.handle)
 
+struct LockCancel : Method<55, Nothing> {  // its LockDone says EINTR, or that it came too late
+  uint64_t wait = 0;
+};
+SHOAL_WIRE_FIELDS(LockCancel, v.wait)
+
 // --- volume ---
 struct Usage : Method<60, meta::VolumeUsage> {};
 inline auto fields(Usage&) { return std::tuple<>(); }
@@ -264,5 +274,13 @@ inline auto fields(const DescribeVolume&) { return std::tuple<>(); }
 struct Sync : Method<62, Nothing> {};
 inline auto fields(Sync&) { return std::tuple<>(); }
 inline auto fields(const Sync&) { return std::tuple<>(); }
+
+// --- what the owner tells unasked ---
+struct LockDone {  // granted (0), EDEADLK, EINTR
+  static constexpr uint16_t kNumber = 1;
+  uint64_t wait = 0;
+  int code = 0;
+};
+SHOAL_WIRE_FIELDS(LockDone, v.wait, v.code)
 
 }  // namespace shoal::metasvc

@@ -2,13 +2,10 @@
 
 #include <unistd.h>
 
-#include <list>
 #include <nlohmann/json.hpp>
 
-#include "base/log.h"
+#include "rpc/acceptor_internal.h"
 #include "rpc/message.h"
-#include "sys/mutex.h"
-#include "sys/thread.h"
 
 namespace shoal::rpc {
 namespace {
@@ -26,73 +23,13 @@ Result<json> parse(const std::string& text, std::string_view what) {
   return value;
 }
 
-class Server final : public ControlServer {
+class Asker final : public Acceptor::Served {
  public:
-  Server(std::unique_ptr<Listener> listener, Handler handler)
-      : listener_(std::move(listener)), handler_(std::move(handler)) {
-    accepting_ = Thread("control", [this] { accept_loop(); });
-  }
+  Asker(std::unique_ptr<Connection> connection, const ControlServer::Handler& handler)
+      : connection_(std::move(connection)), handler_(handler) {}
 
-  ~Server() override {
-    listener_->close();
-    accepting_.join();
-    std::list<Asker> last;
-    {
-      MutexLock lock(mutex_);
-      for (Asker& asker : askers_) {
-        if (!asker.done) asker.connection->shutdown();
-      }
-      last.splice(last.end(), askers_);
-    }
-    for (Asker& asker : last) asker.thread.join();
-  }
-
- private:
-  struct Asker {
-    std::unique_ptr<Connection> connection;
-    Thread thread;
-    bool done = false;
-  };
-
-  void accept_loop() {
-    for (;;) {
-      Result<std::unique_ptr<Connection>> connection = listener_->accept();
-      if (!connection.ok()) {
-        if (connection.error().is(ECANCELED)) return;
-        log(LogLevel::kWarn, "control socket: {}", connection.error().text());
-        continue;
-      }
-      const int64_t uid = (*connection)->peer().uid;
-      if (uid != 0 && uid != static_cast<int64_t>(geteuid())) continue;
-      admit(std::move(*connection));
-    }
-  }
-
-  void admit(std::unique_ptr<Connection> connection) {
-    std::list<Asker> finished;
-    {
-      MutexLock lock(mutex_);
-      for (auto it = askers_.begin(); it != askers_.end();) {
-        auto next = std::next(it);
-        if (it->done) finished.splice(finished.end(), askers_, it);
-        it = next;
-      }
-      if (askers_.size() < kAskersMax) {
-        Asker& asker = askers_.emplace_back();
-        asker.connection = std::move(connection);
-        asker.thread = Thread("control-ask", [this, &asker] {
-          serve(*asker.connection);
-          asker.connection->shutdown();
-          MutexLock done_lock(mutex_);
-          asker.done = true;
-        });
-      }
-    }
-    for (Asker& asker : finished) asker.thread.join();
-  }
-
-  void serve(Connection& connection) {
-    const Result<std::string> answer = handle(connection);
+  void serve() override {
+    const Result<std::string> answer = handle();
     json reply;
     if (answer.ok()) {
       json result = json::parse(*answer, nullptr, false);
@@ -100,13 +37,16 @@ class Server final : public ControlServer {
     } else {
       reply["error"] = {{"code", answer.error().code()}, {"message", answer.error().text()}};
     }
-    send_message(connection, reply.dump(-1, ' ', false, json::error_handler_t::replace),
+    send_message(*connection_, reply.dump(-1, ' ', false, json::error_handler_t::replace),
                  kSendTimeout)
         .ignore("the asker may be gone");
+    connection_->shutdown();
   }
+  void stop() override { connection_->shutdown(); }
 
-  Result<std::string> handle(Connection& connection) {
-    TRY_ASSIGN(const std::string body, receive_message(connection, kRequestTimeout));
+ private:
+  Result<std::string> handle() {
+    TRY_ASSIGN(const std::string body, receive_message(*connection_, kRequestTimeout));
     TRY_ASSIGN(const json request, parse(body, "the request"));
     const auto command = request.find("command");
     if (command == request.end() || !command->is_string())
@@ -114,16 +54,29 @@ class Server final : public ControlServer {
     const auto arguments = request.find("arguments");
     const std::string arguments_json = arguments == request.end() ? "{}" : arguments->dump();
     return handler_(
-        command->get<std::string>(), arguments_json, [&connection](const std::string& progress) {
-          return send_message(connection, "{\"progress\":" + progress + "}", kSendTimeout);
+        command->get<std::string>(), arguments_json, [this](const std::string& progress) {
+          return send_message(*connection_, "{\"progress\":" + progress + "}", kSendTimeout);
         });
   }
 
-  std::unique_ptr<Listener> listener_;
-  Handler handler_;
-  Thread accepting_;
-  Mutex mutex_;
-  std::list<Asker> askers_ GUARDED_BY(mutex_);
+  const std::unique_ptr<Connection> connection_;
+  const ControlServer::Handler& handler_;
+};
+
+class Server final : public ControlServer {
+ public:
+  Server(std::unique_ptr<Listener> listener, Handler handler)
+      : handler_(std::move(handler)),
+        acceptor_(std::move(listener), "control", kAskersMax,
+                  [this](std::unique_ptr<Connection> connection) -> std::shared_ptr<Asker> {
+                    const int64_t uid = connection->peer().uid;
+                    if (uid != 0 && uid != static_cast<int64_t>(geteuid())) return nullptr;
+                    return std::make_shared<Asker>(std::move(connection), handler_);
+                  }) {}
+
+ private:
+  const Handler handler_;
+  Acceptor acceptor_;
 };
 
 }  // namespace

@@ -111,6 +111,22 @@ class SocketConnection final : public Connection {
     return {};
   }
 
+  Result<size_t> write_some(ByteView bytes) override {
+    size_t written = 0;
+    while (written < bytes.size()) {
+      const ByteView rest = bytes.subspan(written);
+      const ssize_t n = ::send(fd_.get(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (n >= 0) {
+        written += static_cast<size_t>(n);
+      } else if (errno == EAGAIN) {
+        break;
+      } else if (errno != EINTR) {
+        return failed("write to", address_, errno);
+      }
+    }
+    return written;
+  }
+
   void shutdown() override { ::shutdown(fd_.get(), SHUT_RDWR); }
   PeerIdentity peer() const override { return peer_; }
 

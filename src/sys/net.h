@@ -35,6 +35,9 @@ class Connection {
   Status read_all(MutableBytes into,
                   std::chrono::milliseconds timeout);  // ECONNRESET at an early end
   virtual Status write_all(ByteView bytes, std::chrono::milliseconds timeout) = 0;
+  // Writes what goes without waiting; how many bytes that were. 0 is always a right answer. The
+  // rest must be what is written next, for which write_all waits. Not beside a write_all.
+  virtual Result<size_t> write_some(ByteView /*bytes*/) { return size_t{0}; }
   virtual void shutdown() = 0;  // both ways; wakes readers and writers; any thread
   virtual PeerIdentity peer() const = 0;
 };

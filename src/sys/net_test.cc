@@ -127,6 +127,21 @@ TEST_F(NetTest, waiting_ends_at_the_timeout) {
   EXPECT_EQ(full.code(), ETIMEDOUT);
 }
 
+TEST_F(NetTest, write_some_takes_what_goes_without_waiting) {
+  for (const NetAddress& address : {unix_address(), any_port()}) {
+    Pair pair = connect(address);
+    const std::string much(64 << 20, 'x');  // more than any socket buffer
+    size_t written = pair.client->write_some(as_bytes(much)).value();
+    EXPECT_GT(written, 0u);
+    ASSERT_LT(written, much.size());
+    EXPECT_EQ(read(*pair.server, written), much.substr(0, written));
+    pair.server.reset();
+    Result<size_t> gone = size_t{0};
+    for (int i = 0; i < 64 && gone.ok(); ++i) gone = pair.client->write_some(as_bytes(much));
+    EXPECT_TRUE(gone.code() == EPIPE || gone.code() == ECONNRESET) << gone.code();
+  }
+}
+
 TEST_F(NetTest, shutdown_wakes_a_blocked_reader_and_a_blocked_writer) {
   Pair pair = connect(unix_address());
   const std::string much(16 << 20, 'x');

@@ -6,6 +6,7 @@
 #include <random>
 #include <thread>
 
+#include "base/log.h"
 #include "engine/faulty/faulty_engine.h"
 #include "engine/memory/memory_engine.h"
 #include "sim/manual_executor.h"
@@ -31,6 +32,7 @@ std::string everything(KvEngine& engine, std::string_view begin, std::string_vie
 // Groups travel when the test lets them.
 struct World {
   World() {
+    set_log_sink([](LogLevel, std::string_view) {});  // thousands of injected faults
     faulty = make_faulty_engine(*memory, [this](Call call, uint64_t) {
       if (call != Call::kCommit) return Fault::kNone;
       ++commits;
@@ -38,6 +40,8 @@ struct World {
     });
     engine = make_group_commit(*faulty, executor, {number_key, 1});
   }
+
+  ~World() { set_log_sink(nullptr); }
 
   Stamp commit(const std::function<void(Batch&)>& fill) {
     Batch batch(++stamp);
