@@ -184,28 +184,14 @@ const Table& table() {
         CreateMany, CreateUnnamed, Unlink, RemoveDirectory, Rename, SetAttributes, Open, Release,
         SetXattr, RemoveXattr, SegmentOpen, CommitData, SegmentStored, SegmentDiscard, CopyRange,
         LockSet, ReleasePosixLocks, ReleaseHandleLocks>(table, true);
-    table[LockWait::kNumber].changes = true;
+    // Served by who knows sessions (service.cc).
+    for (const uint16_t number :
+         {SessionClose::kNumber, Heartbeat::kNumber, LockWait::kNumber, LockCancel::kNumber}) {
+      table[number] = {nullptr, number == LockWait::kNumber || number == LockCancel::kNumber};
+    }
     return table;
   }();
   return made;
-}
-
-uint64_t wait_for_lock(Metadata& metadata, const Identity& identity, std::string_view body,
-                       std::function<void(Result<std::string>)> done) {
-  Result<Asked<LockWait>> asked = decode<Asked<LockWait>>(body);
-  if (!asked.ok()) {
-    done(asked.error());
-    return 0;
-  }
-  const Request request = request_of(identity, std::move(asked->caller));
-  return metadata.lock_wait(request, asked->arguments.ino, asked->arguments.wanted,
-                            [done = std::move(done)](const Status& status) {
-                              if (status.ok()) {
-                                done(encode(Nothing{}));
-                              } else {
-                                done(status.error());
-                              }
-                            });
 }
 
 }  // namespace
@@ -214,15 +200,11 @@ bool changes_anything(uint16_t method) {
   return method < table().size() && table()[method].changes;
 }
 
-uint64_t dispatch(Metadata& metadata, uint16_t method, const Identity& identity,
-                  std::string_view body, std::function<void(Result<std::string>)> done) {
-  if (method == LockWait::kNumber) return wait_for_lock(metadata, identity, body, std::move(done));
-  if (method >= table().size() || table()[method].serve == nullptr) {
-    done(error(ENOSYS, "method {} is not known here: the peer is newer", method));
-    return 0;
-  }
+void dispatch(Metadata& metadata, uint16_t method, const Identity& identity, std::string_view body,
+              const std::function<void(Result<std::string>)>& done) {
+  if (method >= table().size() || table()[method].serve == nullptr)
+    return done(error(ENOSYS, "method {} is not known here: the peer is newer", method));
   done(table()[method].serve(metadata, identity, body));
-  return 0;
 }
 
 }  // namespace shoal::metasvc

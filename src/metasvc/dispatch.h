@@ -21,10 +21,9 @@ struct Identity {  // of a frame (I7)
 // reply.
 bool changes_anything(uint16_t method);
 
-// Calls `done` exactly once: at once on this thread, or, for a lock that has to be waited for, on
-// the thread that grants it. Returns a ticket for metadata.lock_cancel() then, else 0. EBADMSG when
-// the body is not the method's, ENOSYS when there is no such method.
-uint64_t dispatch(meta::Metadata& metadata, uint16_t method, const Identity& identity,
-                  std::string_view body, std::function<void(Result<std::string>)> done);
+// Calls `done` once, before it returns. EBADMSG when the body is not the method's, ENOSYS when
+// there is no such method, or it is the service's own (sessions, locks that are waited for).
+void dispatch(meta::Metadata& metadata, uint16_t method, const Identity& identity,
+              std::string_view body, const std::function<void(Result<std::string>)>& done);
 
 }  // namespace shoal::metasvc

@@ -26,11 +26,14 @@ class Loopback final : public Transport {
              [&answer](Result<std::string> told) { answer = std::move(told); });
     return answer;
   }
-  uint64_t start(uint16_t method, const Identity& identity, std::string body,
-                 std::function<void(Result<std::string>)> done) override {
-    return dispatch(metadata_, method, identity, body, std::move(done));
+  uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
+                         std::function<void(Result<std::string>)> done) override {
+    return metadata_.lock_wait(request, ino, wanted,
+                               [done = std::move(done)](const Status& status) {
+                                 done(status.ok() ? Result<std::string>("") : status.error());
+                               });
   }
-  void cancel(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
+  void cancel_lock(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
 
   std::vector<std::pair<uint16_t, std::string>> requests;
 
@@ -141,10 +144,8 @@ TEST_F(Protocol, garbage_is_refused_and_changes_nothing) {
       // What is well-formed by chance would change something: only whether it decodes.
       body.resize(body.size() / 2);
     }
-    const uint64_t ticket =
-        dispatch(owner->metadata(), method, {request.session, 0, 0}, body,
-                 [&](const Result<std::string>& answer) { refused += answer.code() == EBADMSG; });
-    EXPECT_EQ(ticket, 0u);
+    dispatch(owner->metadata(), method, {request.session, 0, 0}, body,
+             [&](const Result<std::string>& answer) { refused += answer.code() == EBADMSG; });
   }
   EXPECT_GT(refused, 5'000);
   EXPECT_EQ(owner->metadata().usage().value().inodes, inodes);

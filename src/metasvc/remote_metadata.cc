@@ -264,16 +264,12 @@ class RemoteMetadata final : public meta::Metadata {
   }
   uint64_t lock_wait(const Request& request, Ino ino, const meta::Lock& wanted,
                      std::function<void(Status)> done) override {
-    Asked<LockWait> asked;
-    asked.caller = request.caller;
-    asked.arguments.ino = ino;
-    asked.arguments.wanted = wanted;
-    return transport_.start(LockWait::kNumber, identity(request), encode(asked),
-                            [done = std::move(done)](Result<std::string> answer) {
-                              done(answer.ok() ? Status() : Status(answer.error()));
-                            });
+    return transport_.wait_for_lock(request, ino, wanted,
+                                    [done = std::move(done)](const Result<std::string>& answer) {
+                                      done(answer.ok() ? Status() : Status(answer.error()));
+                                    });
   }
-  void lock_cancel(uint64_t ticket) override { transport_.cancel(ticket); }
+  void lock_cancel(uint64_t ticket) override { transport_.cancel_lock(ticket); }
   void release_posix_locks(const Request& request, Ino ino, uint64_t owner) override {
     ReleasePosixLocks a;
     a.ino = ino;

@@ -18,10 +18,10 @@ class Transport {
   virtual ~Transport() = default;
   // Blocks until the owner answered, however often the connection is lost meanwhile.
   virtual Result<std::string> call(uint16_t method, const Identity& identity, std::string body) = 0;
-  // Calls `done` exactly once, on some thread.
-  virtual uint64_t start(uint16_t method, const Identity& identity, std::string body,
-                         std::function<void(Result<std::string>)> done) = 0;
-  virtual void cancel(uint64_t ticket) = 0;  // of start(): `done` gets EINTR, or had its answer
+  // `done` runs exactly once, on some thread: granted, EDEADLK, EINTR after cancel_lock().
+  virtual uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
+                                 std::function<void(Result<std::string>)> done) = 0;
+  virtual void cancel_lock(uint64_t ticket) = 0;
 };
 
 // The owner's replies are durable when they arrive, so nothing is ever left to sync here.

@@ -119,20 +119,20 @@ class World::Loopback final : public metasvc::Transport {
   Result<std::string> call(uint16_t method, const metasvc::Identity& identity,
                            std::string body) override {
     Result<std::string> answer = Error(EIO);
-    start(method, identity, std::move(body),
-          [&answer](Result<std::string> told) { answer = std::move(told); });
+    metasvc::dispatch(metadata_, method, identity, body,
+                      [&answer](Result<std::string> told) { answer = std::move(told); });
+    groups_.when_durable([&answer](const Status& durable) {
+      if (!durable.ok()) answer = durable.error();
+    });
     return answer;
   }
-  uint64_t start(uint16_t method, const metasvc::Identity& identity, std::string body,
-                 std::function<void(Result<std::string>)> done) override {
-    return metasvc::dispatch(
-        metadata_, method, identity, body, [this, done](Result<std::string> reply) {
-          groups_.when_durable([done, reply = std::move(reply)](const Status& durable) {
-            done(durable.ok() ? reply : durable.error());
-          });
-        });
+  uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
+                         std::function<void(Result<std::string>)> done) override {
+    return metadata_.lock_wait(request, ino, wanted, [done](const Status& status) {
+      done(status.ok() ? Result<std::string>("") : status.error());
+    });
   }
-  void cancel(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
+  void cancel_lock(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
 
  private:
   meta::Metadata& metadata_;

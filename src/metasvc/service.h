@@ -1,0 +1,45 @@
+// VolumeService: the owner of one volume, for sessions that reach it over rpc (design §5.3).
+//
+// A session outlives its connections: it is opened by a call, lives as long as calls with its
+// number come (a heartbeat at least), and ends when it says so or was silent for a whole TTL; then
+// its locks are free and what it held open is released. What changes anything is executed exactly
+// once (I7), whatever is repeated. A reply leaves when what it tells is durable.
+//
+// Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "meta/metadata.h"
+#include "rpc/server.h"
+#include "sys/clock.h"
+
+namespace shoal::metasvc {
+
+struct ServiceOptions {
+  std::chrono::milliseconds session_ttl{60'000};
+  uint32_t slots_max = 64;         // of a session
+  uint32_t lock_waits_max = 4096;  // of a session: more are refused (ENOLCK)
+};
+
+class VolumeService {
+ public:
+  // Calls its argument once, when everything that was committed before is durable (or cannot become
+  // so). A service over an engine that syncs by itself calls it at once.
+  using WhenDurable = std::function<void(std::function<void(Status)>)>;
+
+  // All outlive the service; so does the rpc server whose calls it gets, until it was stopped.
+  static std::unique_ptr<VolumeService> make(meta::Metadata& metadata, const Clock& clock,
+                                             WhenDurable when_durable, ServiceOptions options);
+  virtual ~VolumeService() = default;
+
+  // A request of this volume. Executes it on this thread; answers now or later.
+  virtual void call(const std::shared_ptr<rpc::Call>& call) = 0;
+  // Ends sessions that were silent for too long. To be called about every second.
+  virtual void tick() = 0;
+  virtual size_t sessions() const = 0;
+};
+
+}  // namespace shoal::metasvc

@@ -1,0 +1,275 @@
+// Sessions, exactly-once and locks, over real sockets whose connections are cut.
+#include "metasvc/service.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+
+#include "base/log.h"
+#include "engine/memory/memory_engine.h"
+#include "meta/grouping.h"
+#include "meta/owner.h"
+#include "metasvc/remote_transport.h"
+#include "rpc/rpc_test_util.h"
+#include "sim/fake_clock.h"
+#include "sim/seeded_random.h"
+#include "sys/on_behalf.h"
+#include "sys/thread.h"
+
+namespace shoal::metasvc {
+namespace {
+
+using namespace std::chrono_literals;
+using rpc::eventually;
+
+struct ServiceTest : ::testing::Test {
+  ServiceTest() {
+    set_log_sink([](LogLevel, std::string_view) {});
+    meta::format_volume(*engine, {.name = "v", .bucket = "file:///b", .trash_days = 0}, real_clock,
+                        random)
+        .value();
+    groups = meta::group_commits(*engine, sending).value();
+    owner = meta::open_owner(*groups, real_clock, random, pool).value();
+    service = VolumeService::make(
+        owner->metadata(), clock,
+        [this](std::function<void(Status)> done) { groups->when_durable(std::move(done)); }, {});
+    start();
+  }
+  ~ServiceTest() override {
+    mounts.clear();
+    stop();
+    set_log_sink(nullptr);
+  }
+
+  void start() {
+    rpc::ServerOptions options;
+    options.authenticate = [](const rpc::Applicant&) -> Result<std::string> {
+      return std::string(rpc::kTestToken);
+    };
+    server = rpc::RpcServer::start(
+                 seams, scratch.unix_address(), options,
+                 {.call = [this](const std::shared_ptr<rpc::Call>& call) { service->call(call); },
+                  .connected =
+                      [this](const std::shared_ptr<rpc::Peer>& peer) {
+                        MutexLock lock(mutex);
+                        peers.push_back(peer);
+                      },
+                  .disconnected = {}})
+                 .value();
+  }
+  void stop() {
+    if (server != nullptr) server->stop(0ms);
+    server.reset();
+  }
+  void cut_all() {
+    std::vector<std::shared_ptr<rpc::Peer>> all;
+    {
+      MutexLock lock(mutex);
+      all.swap(peers);
+    }
+    for (const auto& peer : all) peer->drop(error(EIO, "cut by the test"));
+  }
+
+  // A session of its own.
+  struct Mount {
+    std::unique_ptr<RemoteTransport> transport;
+    std::unique_ptr<meta::Metadata> metadata;
+    meta::Request request;
+    std::atomic<bool> lost = false;
+  };
+  Mount& mount(RemoteOptions options = {}) {
+    auto fresh = std::make_unique<Mount>();
+    options.servers = {scratch.unix_address()};
+    options.credentials = {"v", std::string(rpc::kTestToken), "test"};
+    options.session_lost = [mount = fresh.get()] { mount->lost = true; };
+    fresh->transport = RemoteTransport::connect(seams, options).value();
+    fresh->metadata = make_remote_metadata(*fresh->transport);
+    fresh->request.session = fresh->metadata->session_open("host", "test").value();
+    fresh->request.caller.kernel_checked = true;
+    mounts.push_back(std::move(fresh));
+    return *mounts.back();
+  }
+
+  rpc::Scratch scratch;
+  SystemClock real_clock;
+  sim::FakeClock clock;  // the service's
+  sim::SeededRandom random{1};
+  SystemRandom real_random;
+  RealNet net;
+  ThreadPool sending{"send", 2}, pool{"work", 16};
+  rpc::Seams seams{net, pool, real_clock, real_random};
+  std::unique_ptr<engine::KvEngine> engine = engine::make_memory_engine();
+  std::unique_ptr<engine::GroupCommit> groups;
+  std::unique_ptr<meta::OwnerHandle> owner;
+  std::unique_ptr<VolumeService> service;
+  std::unique_ptr<rpc::RpcServer> server;
+  Mutex mutex;
+  std::vector<std::shared_ptr<rpc::Peer>> peers GUARDED_BY(mutex);
+  std::vector<std::unique_ptr<Mount>> mounts;
+};
+
+meta::Lock write_lock(uint64_t owner) {
+  meta::Lock lock;
+  lock.type = meta::LockType::kWrite;
+  lock.owner = owner;
+  return lock;
+}
+
+TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
+  Mount &one = mount(), &two = mount();
+  const Ino ino = one.metadata->mkdir(one.request, kRootIno, "dir", 0755).value().ino;
+  EXPECT_EQ(two.metadata->lookup(two.request, kRootIno, "dir").value().ino, ino);
+  EXPECT_EQ(two.metadata->mkdir(two.request, kRootIno, "dir", 0755).code(), EEXIST);
+  two.metadata->rmdir(two.request, kRootIno, "dir").value();
+  EXPECT_EQ(one.metadata->getattr(one.request, ino).code(), ENOENT);
+  EXPECT_EQ(service->sessions(), 2u);
+  ASSERT_TRUE(one.metadata->session_close(one.request.session).ok());
+  EXPECT_EQ(service->sessions(), 1u);
+}
+
+TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connection_is_cut) {
+  constexpr int kThreads = 4, kEach = 150;
+  std::atomic<bool> done = false;
+  Thread cutter("cutter", [&] {
+    while (!done) {
+      cut_all();
+      Mutex never;
+      CondVar nobody;
+      MutexLock lock(never);
+      nobody.wait_for(never, 2ms);
+    }
+  });
+  Mount& shared = mount();
+  std::vector<Thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back("worker", [&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        const std::string name = fmt::format("d{}-{}", t, i);
+        const auto made = shared.metadata->mkdir(shared.request, kRootIno, name, 0755);
+        ASSERT_TRUE(made.ok()) << made.error().to_string();
+        const auto moved = shared.metadata->rename(shared.request, kRootIno, name, kRootIno,
+                                                   name + "x", meta::RenameMode::kNoReplace);
+        ASSERT_TRUE(moved.ok()) << moved.error().to_string();
+        if (i % 2 == 0) continue;
+        const auto gone = shared.metadata->rmdir(shared.request, kRootIno, name + "x");
+        ASSERT_TRUE(gone.ok()) << gone.error().to_string();
+      }
+    });
+  }
+  for (Thread& thread : threads) thread.join();
+  done = true;
+  cutter.join();
+  EXPECT_EQ(owner->metadata().getattr({}, kRootIno).value().entries,
+            static_cast<uint64_t>(kThreads * kEach / 2));
+  EXPECT_FALSE(shared.lost);
+  EXPECT_EQ(service->sessions(), 1u);
+}
+
+TEST_F(ServiceTest, a_lock_that_is_waited_for_is_granted_over_a_connection_that_came_later) {
+  Mount &one = mount(), &two = mount();
+  const Ino ino = one.metadata->mknod(one.request, kRootIno, "f", S_IFREG | 0644, 0).value().ino;
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(one.metadata->lock_set(one.request, ino, write_lock(1)).ok());
+    std::atomic<int> told = -1;
+    two.metadata->lock_wait(two.request, ino, write_lock(2),
+                            [&told](const Status& status) { told = status.code(); });
+    if (round % 2 == 0) cut_all();
+    EXPECT_EQ(told, -1);
+    one.metadata->release_posix_locks(one.request, ino, 1);
+    if (round % 3 == 0) cut_all();
+    ASSERT_TRUE(eventually([&] { return told == 0; })) << "round " << round;
+    two.metadata->release_posix_locks(two.request, ino, 2);
+  }
+}
+
+TEST_F(ServiceTest, a_wait_for_a_lock_can_be_given_up) {
+  Mount &one = mount(), &two = mount();
+  const Ino ino = one.metadata->mknod(one.request, kRootIno, "f", S_IFREG | 0644, 0).value().ino;
+  ASSERT_TRUE(one.metadata->lock_set(one.request, ino, write_lock(1)).ok());
+  std::atomic<int> told = -1;
+  const uint64_t ticket = two.metadata->lock_wait(
+      two.request, ino, write_lock(2), [&told](const Status& status) { told = status.code(); });
+  two.metadata->lock_cancel(ticket);
+  EXPECT_TRUE(eventually([&] { return told == EINTR; }));
+}
+
+TEST_F(ServiceTest, a_session_that_was_silent_for_too_long_ends_and_its_locks_are_free) {
+  Mount& silent = mount({.heartbeat = 1h});
+  Mount& other = mount({.heartbeat = 1h});
+  const Ino ino =
+      silent.metadata->mknod(silent.request, kRootIno, "f", S_IFREG | 0644, 0).value().ino;
+  ASSERT_TRUE(silent.metadata->lock_set(silent.request, ino, write_lock(1)).ok());
+  clock.advance(59s);
+  service->tick();
+  EXPECT_EQ(service->sessions(), 2u);
+  EXPECT_EQ(other.metadata->lock_set(other.request, ino, write_lock(2)).code(), EAGAIN);
+  clock.advance(2s);
+  service->tick();
+  EXPECT_EQ(service->sessions(), 1u) << "the other one has spoken meanwhile";
+  EXPECT_TRUE(other.metadata->lock_set(other.request, ino, write_lock(2)).ok());
+  EXPECT_EQ(silent.metadata->getattr(silent.request, ino).code(), ESTALE);
+  EXPECT_TRUE(eventually([&] { return silent.lost.load(); }));
+  EXPECT_EQ(silent.metadata->getattr(silent.request, ino).code(), ESTALE);
+}
+
+TEST_F(ServiceTest, the_heartbeat_keeps_a_session_alive) {
+  mount({.heartbeat = 1ms});
+  for (int i = 0; i < 10; ++i) {
+    clock.advance(50s);
+    const uint64_t before = server->counts().calls;
+    // The second of them at least began after the clock was set forward.
+    ASSERT_TRUE(eventually([&] { return server->counts().calls >= before + 2; }));
+    service->tick();
+    ASSERT_EQ(service->sessions(), 1u);
+  }
+}
+
+TEST_F(ServiceTest, a_hard_mount_waits_for_its_owner_and_goes_on) {
+  Mount& hard = mount();
+  stop();
+  std::atomic<bool> answered = false;
+  Thread waiter("waiter", [&] {
+    EXPECT_TRUE(hard.metadata->mkdir(hard.request, kRootIno, "dir", 0755).ok());
+    answered = true;
+  });
+  EXPECT_FALSE(answered);
+  start();
+  waiter.join();
+  EXPECT_EQ(hard.metadata->mkdir(hard.request, kRootIno, "dir", 0755).code(), EEXIST);
+}
+
+TEST_F(ServiceTest, a_soft_mount_fails_when_nobody_answers_for_its_time) {
+  Mount& soft = mount({.soft_timeout = 100ms, .heartbeat = 20ms});
+  stop();
+  EXPECT_EQ(soft.metadata->mkdir(soft.request, kRootIno, "dir", 0755).code(), EIO);
+  start();
+  EXPECT_TRUE(eventually(
+      [&] { return soft.metadata->mkdir(soft.request, kRootIno, "dir", 0755).code() != EIO; }));
+}
+
+TEST_F(ServiceTest, a_program_that_is_killed_does_not_wait_for_the_owner) {
+  Mount& hard = mount();
+  stop();
+  const OnBehalf program([] { return true; });
+  EXPECT_EQ(hard.metadata->mkdir(hard.request, kRootIno, "dir", 0755).code(), EINTR);
+}
+
+TEST_F(ServiceTest, more_requests_at_once_than_slots_wait_their_turn) {
+  Mount& few = mount({.slots = 2});
+  std::vector<Thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back("worker", [&, t] {
+      for (int i = 0; i < 20; ++i) {
+        const auto made =
+            few.metadata->mkdir(few.request, kRootIno, fmt::format("d{}-{}", t, i), 0755);
+        ASSERT_TRUE(made.ok()) << made.error().to_string();
+      }
+    });
+  }
+  for (Thread& thread : threads) thread.join();
+  EXPECT_EQ(owner->metadata().getattr({}, kRootIno).value().entries, 160u);
+}
+
+}  // namespace
+}  // namespace shoal::metasvc
