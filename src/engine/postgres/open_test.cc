@@ -88,7 +88,9 @@ TEST(PostgresOpen, two_prefixes_of_one_database_see_nothing_of_each_other) {
   // Nor does the fence of one end the sessions of the other.
   first->set_epoch(1);
   second->set_epoch(9);
-  ASSERT_EQ(outcome(first->commit(fresh_batch())), "committed");
+  Batch named = fresh_batch();
+  named.put("b", "by a session with a name");
+  ASSERT_EQ(outcome(first->commit(named)), "committed");
   EXPECT_EQ(second->terminate_older_epochs(9).value(), 0u);
 }
 

@@ -23,6 +23,11 @@ Pool::Lease Pool::take() {
   return lease;
 }
 
+size_t Pool::waiting() const {
+  MutexLock lock(mutex_);
+  return came_ - served_;
+}
+
 void Pool::give_back(std::unique_ptr<Connection> connection) {
   MutexLock lock(mutex_);
   CHECK(lent_ > 0);

@@ -43,6 +43,8 @@ class Pool {
 
   // Blocks while all are lent.
   Lease take();
+  // How many callers wait in take().
+  size_t waiting() const;
 
  private:
   void give_back(std::unique_ptr<Connection> connection);
@@ -50,7 +52,7 @@ class Pool {
   Connector& connector_;
   const Purpose purpose_;
   const size_t connections_max_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar returned_;
   uint64_t came_ GUARDED_BY(mutex_) = 0;    // callers so far
   uint64_t served_ GUARDED_BY(mutex_) = 0;  // … that got one
