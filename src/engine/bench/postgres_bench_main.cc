@@ -54,7 +54,23 @@ class Directory {
   }
   uint64_t files() const { return files_; }
 
+  // Every file that was counted has its entry and its inode, and nothing else is there.
+  void verify() { CHECK(count('D') == files_ && count('I') == files_ + 1 && count('N') == 1); }
+
  private:
+  uint64_t count(char letter) {
+    uint64_t found = 0;
+    std::string from(1, letter);
+    const std::string end = prefix_end(from);
+    for (bool more = true; more;) {
+      const Page page = engine_.scan(nullptr, from, end, kPageEntriesMax).value();
+      found += page.items.size();
+      more = page.more;
+      if (more) from = page.items.back().key + '\0';
+    }
+    return found;
+  }
+
   void commit(const Batch& batch) {
     CHECK(engine_.commit(batch).value().kind == CommitResult::Kind::kCommitted);
     engine_.sync().value();
@@ -109,6 +125,8 @@ int run(const std::string& url, const Path& folder, int creates) {
       measure(on_rocksdb, per_commit, n, all[{per_commit, "RocksDB"}]);
     }
   }
+  on_postgres.verify();
+  on_rocksdb.verify();
   fmt::print("{}\n{}\n", postgres->describe(), rocksdb->describe());
   for (const auto& [what, measured] : all) {
     fmt::print(

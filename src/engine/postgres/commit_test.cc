@@ -208,6 +208,53 @@ TEST(PostgresCommit, keys_and_values_that_do_not_compress_are_kept_up_to_the_lim
   EXPECT_EQ(shown(*engine, key), fmt::format("{}@{}", value, batch.stamp()));
 }
 
+// Plans are made while the tables are empty, when a scan of all looks cheap, and are kept.
+TEST(PostgresCommit, no_statement_ever_scans_a_whole_table) {
+  Volume volume;
+  const TestServer& server = TestServer::shared();
+  const auto scans = [&] {
+    // The server counts when a session ends.
+    wait_for_answer(server,
+                    fmt::format("SELECT count(*) FROM pg_stat_activity WHERE application_name "
+                                "LIKE 'shoal/{}/%'",
+                                volume.prefix()),
+                    "0");
+    return server.sql(
+        fmt::format("SELECT coalesce(string_agg(relname || ' ' || seq_scan, ', '), "
+                    "'') FROM pg_stat_user_tables WHERE schemaname = '{}' AND "
+                    "relname LIKE 'kv%' AND seq_scan > 0",
+                    volume.prefix()));
+  };
+  // Autovacuum does that soon after a volume was made; then the server knows that they are empty.
+  server.sql(fmt::format("VACUUM ANALYZE {}", table_of_keys(volume)));
+  const std::string before = scans();
+  {
+    const auto engine = volume.open();
+    for (int n = 0; n < 100; ++n) {
+      const std::string key = fmt::format("D{:03}", n);
+      Batch first = fresh_batch();
+      first.insert(key, "x");
+      first.insert("I" + key, "x");
+      first.put("F", "x");
+      first.remove("X" + key);
+      first.merge_add("W" + key, 1);
+      first.merge_max("U" + key, 1);
+      ASSERT_EQ(outcome(engine->commit(first)), "committed");
+      Batch second = fresh_batch();
+      second.update(key, "y", first.stamp());
+      second.erase("I" + key, first.stamp());
+      second.check("F", first.stamp());
+      ASSERT_EQ(outcome(engine->commit(second)), "committed");
+      EXPECT_EQ(outcome(engine->commit(second)).substr(0, 9), "conflict ");
+      EXPECT_EQ(engine->get_many(nullptr, {key, "F", "none"})->size(), 3u);
+    }
+    EXPECT_EQ(engine->scan(nullptr, "D", "E", 1'000)->items.size(), 100u);
+    EXPECT_EQ(engine->scan(nullptr, "", "", 1'000)->items.size(), 301u);
+    EXPECT_TRUE(engine->last(nullptr, "", "")->has_value());
+  }
+  EXPECT_EQ(scans(), before);
+}
+
 // The oracle's arithmetic, at its edges.
 TEST(PostgresCommit, merges_at_the_edges_are_those_of_the_oracle) {
   Volume volume;
