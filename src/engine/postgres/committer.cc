@@ -13,6 +13,8 @@
 // in the log is behind all that was visible.
 #include "engine/postgres/committer.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "engine/postgres/errors.h"
 #include "engine/postgres/statements.h"
@@ -22,9 +24,11 @@
 namespace shoal::engine::postgres {
 namespace {
 
-// Under serializable isolation a batch loses against each concurrent one at most once, so this is
-// reached only if others never pause.
-constexpr int kAttemptsMax = 200;
+// A batch that lost against another one loses again until that has ended, which may take as long as
+// a disk or a standby takes to write. So after a few attempts there are pauses between them.
+constexpr int kAttemptsAtOnce = 5;
+constexpr int kPauseMsMax = 20;
+constexpr int kAttemptsMax = 5'000;
 
 constexpr size_t kUnknownMax = 10'000;
 
@@ -86,7 +90,8 @@ Result<CommitResult> Committer::settle(Stamp stamp, Result<CommitResult> result)
 
 Result<CommitResult> Committer::try_to_commit(Pool::Lease& lease, const Batch& batch) {
   const Statement statement = commit_statement(target_.prefix, batch);
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+  const std::chrono::nanoseconds begun = clock_.since_boot();
+  for (int attempt = 0; may_repeat(attempt, begun); ++attempt) {
     TRY_ASSIGN(Connection* const connection, lease.ready());
     const Answer answer = connection->execute(statement.sql, statement.parameters);
     if (answer.kind == Answer::Kind::kLost || answer.wait_cancelled) {
@@ -112,8 +117,18 @@ Result<CommitResult> Committer::try_to_commit(Pool::Lease& lease, const Batch& b
     }
     return CommitResult{CommitResult::Kind::kConflict, std::move(keys)};
   }
-  return error(EAGAIN, "{}: a commit met other writers {} times; is another owner at work?",
-               target_.shown, kAttemptsMax);
+  return error(EAGAIN, "{}: other writers kept a commit back for {} ms; is another owner at work?",
+               target_.shown, repeat_for_.count());
+}
+
+// Pauses before a repetition, unless it has taken too long already.
+bool Committer::may_repeat(int attempt, std::chrono::nanoseconds since) {
+  if (attempt < kAttemptsAtOnce) return true;
+  if (attempt >= kAttemptsMax || clock_.since_boot() - since > repeat_for_) return false;
+  MutexLock lock(pause_mutex_);
+  pause_.wait_for(pause_mutex_,
+                  std::chrono::milliseconds(std::min(attempt - kAttemptsAtOnce + 1, kPauseMsMax)));
+  return true;
 }
 
 Result<std::vector<std::string>> Committer::conflicts(Connection& connection, const Batch& batch) {
@@ -146,8 +161,9 @@ bool Committer::pass_barrier(Connection& connection) {
   }
   const std::string sql =
       fmt::format("UPDATE \"{}\".volume SET barrier = barrier + 1", target_.prefix);
+  const std::chrono::nanoseconds begun = clock_.since_boot();
   Answer answer = connection.query(sql);
-  for (int attempt = 1; once_more(answer) && attempt < kAttemptsMax; ++attempt) {
+  for (int attempt = 1; once_more(answer) && may_repeat(attempt, begun); ++attempt) {
     answer = connection.query(sql);
   }
   if (answer.kind != Answer::Kind::kDone || answer.wait_cancelled) {

@@ -12,9 +12,12 @@ namespace shoal::engine::postgres {
 
 class Committer {
  public:
-  // `connector` outlives it.
-  explicit Committer(Connector& connector)
-      : target_(connector.target()), pool_(connector, Purpose::kCommit, 1) {}
+  // `connector` and `clock` outlive it.
+  Committer(Connector& connector, const Clock& clock)
+      : target_(connector.target()),
+        repeat_for_(connector.options().lock_wait_max),
+        clock_(clock),
+        pool_(connector, Purpose::kCommit, 1) {}
 
   Result<CommitResult> commit(const Batch& batch);
 
@@ -24,11 +27,17 @@ class Committer {
   Result<CommitResult> try_to_commit(Pool::Lease& lease, const Batch& batch);
   Result<std::vector<std::string>> conflicts(Connection& connection, const Batch& batch);
   bool pass_barrier(Connection& connection);
+  bool may_repeat(int attempt, std::chrono::nanoseconds since);
   Result<CommitResult> settle(Stamp stamp, Result<CommitResult> result);
 
   const Target& target_;
+  const std::chrono::milliseconds repeat_for_;
+  const Clock& clock_;
   Pool pool_;
   std::atomic<uint64_t> repeated_ = 0;
+
+  Mutex pause_mutex_;
+  CondVar pause_;  // nobody notifies it
 
   Mutex mutex_;
   // Batches that may or may not have happened, until they are sent again.

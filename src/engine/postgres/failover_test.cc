@@ -58,6 +58,43 @@ TEST(PostgresFailover, a_cancelled_wait_for_the_standby_is_unknown_and_a_conflic
   EXPECT_EQ(read_counter(*engine, nullptr, "W").value(), 2);
 }
 
+// Each of the two reads what the other one writes next to (the checked key and the new ones share
+// an index page), so the server lets only one of them be. The other one must not give up while the
+// first waits for the standby.
+TEST(PostgresFailover, a_batch_that_loses_against_a_slow_commit_is_repeated_until_that_has_ended) {
+  ReplicatedServers servers;
+  const SystemClock clock;
+  const std::string url =
+      servers.primary().url("v", "&options=-c%20default_transaction_isolation%3Dserializable");
+  const auto slow = open_postgres(url, {.create_if_missing = true}, clock).value();
+  const auto losing =
+      open_postgres(url, {.lock_wait_max = std::chrono::seconds(60)}, clock).value();
+  Batch first = fresh_batch();
+  first.insert("dir", "x");
+  ASSERT_EQ(outcome(slow->commit(first)), "committed");
+  servers.standby().crash();
+  Batch winner = fresh_batch();
+  winner.check("dir", first.stamp());
+  winner.insert("entry-1", "x");
+  Batch loser = fresh_batch();
+  loser.remove("entry-1");
+  loser.insert("entry-2", "x");
+  std::string slow_result;
+  std::string losing_result;
+  Thread slow_thread("slow", [&] { slow_result = outcome(slow->commit(winner)); });
+  wait_for_answer(servers.primary(), kWaitingForStandby, "1");
+  Thread losing_thread("losing", [&] { losing_result = outcome(losing->commit(loser)); });
+  const auto until = clock.since_boot() + std::chrono::seconds(30);
+  while (losing->repeated_commits() < 10 && clock.since_boot() < until) std::this_thread::yield();
+  EXPECT_GE(losing->repeated_commits(), 10u);
+  servers.standby().start();
+  slow_thread.join();
+  losing_thread.join();
+  EXPECT_EQ(slow_result, "committed");
+  EXPECT_EQ(losing_result, "committed");
+  EXPECT_EQ(shown(*losing, "entry-1"), "absent");
+}
+
 TEST(PostgresFailover, a_standby_is_refused) {
   ReplicatedServers servers;
   const SystemClock clock;

@@ -20,7 +20,7 @@ class Engine final : public PostgresEngine {
  public:
   Engine(Target target, const PostgresOptions& options, const Clock& clock)
       : connector_(std::move(target), options, clock),
-        committer_(connector_),
+        committer_(connector_, clock),
         reader_(connector_, clock),
         other_(connector_, Purpose::kCommit, 1) {}
 

@@ -35,7 +35,7 @@ struct PostgresOptions {
   size_t read_connections_max = 4;
   size_t tokens_max = 16;  // one more ends the oldest
   std::chrono::milliseconds token_age_max{120'000};
-  std::chrono::milliseconds lock_wait_max{10'000};   // of a commit, for another process's locks
+  std::chrono::milliseconds lock_wait_max{10'000};   // of a commit, for other processes' writes
   std::chrono::milliseconds reply_wait_max{60'000};  // then the connection counts as lost
 };
 
