@@ -29,10 +29,11 @@ Batch numbered(int n) {
 }
 
 TEST(PostgresFailover, a_cancelled_wait_for_the_standby_is_unknown_and_a_conflict_waits_again) {
-  ReplicatedServers servers;
+  ReplicatedServers& servers = ReplicatedServers::shared();
   TestServer& primary = servers.primary();
   const SystemClock clock;
-  const auto engine = open_postgres(primary.url("v"), {.create_if_missing = true}, clock).value();
+  const auto engine =
+      open_postgres(primary.url(fresh_prefix()), {.create_if_missing = true}, clock).value();
   ASSERT_EQ(outcome(engine->commit(numbered(0))), "committed");
   servers.standby().crash();
   const Batch batch = numbered(1);
@@ -62,10 +63,10 @@ TEST(PostgresFailover, a_cancelled_wait_for_the_standby_is_unknown_and_a_conflic
 // an index page), so the server lets only one of them be. The other one must not give up while the
 // first waits for the standby.
 TEST(PostgresFailover, a_batch_that_loses_against_a_slow_commit_is_repeated_until_that_has_ended) {
-  ReplicatedServers servers;
+  ReplicatedServers& servers = ReplicatedServers::shared();
   const SystemClock clock;
-  const std::string url =
-      servers.primary().url("v", "&options=-c%20default_transaction_isolation%3Dserializable");
+  const std::string url = servers.primary().url(
+      fresh_prefix(), "&options=-c%20default_transaction_isolation%3Dserializable");
   const auto slow = open_postgres(url, {.create_if_missing = true}, clock).value();
   const auto losing =
       open_postgres(url, {.lock_wait_max = std::chrono::seconds(60)}, clock).value();
@@ -96,10 +97,8 @@ TEST(PostgresFailover, a_batch_that_loses_against_a_slow_commit_is_repeated_unti
 }
 
 TEST(PostgresFailover, a_standby_is_refused) {
-  ReplicatedServers servers;
+  ReplicatedServers& servers = ReplicatedServers::shared();
   const SystemClock clock;
-  const auto engine =
-      open_postgres(servers.primary().url("v"), {.create_if_missing = true}, clock).value();
   for (const char* how : {"", "&target_session_attrs=any"}) {
     const auto refused = open_postgres(servers.standby().url("v", how), {}, clock);
     ASSERT_FALSE(refused.ok());

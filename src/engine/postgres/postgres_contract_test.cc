@@ -1,5 +1,7 @@
 // The contract suite on PostgreSQL in three modes: READ COMMITTED and SERIALIZABLE, where threads
 // spread over three engines so that they meet in the server, and with a synchronous standby.
+#include <fmt/format.h>
+
 #include "engine/contract/contract.h"
 #include "engine/postgres/testing/replicated_servers.h"
 #include "engine/postgres/testing/spread_engine.h"
@@ -8,47 +10,50 @@
 namespace shoal::engine::postgres {
 namespace {
 
-constexpr int kEngines = 3;
-
-class SpreadSubject final : public Subject {
+// Each mode has one volume, emptied for each case: making one syncs dozens of files.
+class ModeVolume {
  public:
-  explicit SpreadSubject(const std::string& more) : volume_(TestServer::shared(), more) {
-    std::vector<std::unique_ptr<PostgresEngine>> engines;
-    for (int i = 0; i < kEngines; ++i) engines.push_back(volume_.open());
-    engine_ = make_spread_engine(std::move(engines));
+  explicit ModeVolume(const TestServer& server, std::string more = "")
+      : server_(server), volume_(server, std::move(more)) {}
+  std::unique_ptr<PostgresEngine> open() { return volume_.open(); }
+  void empty() { server_.sql(fmt::format("DELETE FROM \"{}\".kv", volume_.prefix())); }
+
+ private:
+  const TestServer& server_;
+  Volume volume_;
+};
+
+class ModeSubject final : public Subject {
+ public:
+  ModeSubject(ModeVolume& volume, int engines) {
+    volume.empty();
+    std::vector<std::unique_ptr<PostgresEngine>> all;
+    for (int i = 0; i < engines; ++i) all.push_back(volume.open());
+    engine_ = make_spread_engine(std::move(all));
   }
   KvEngine& engine() override { return *engine_; }
 
  private:
-  Volume volume_;
   std::unique_ptr<KvEngine> engine_;
 };
 
-// Started by the first caller, ends with the program.
-const TestServer& replicated_primary() {
-  static ReplicatedServers servers;
-  return servers.primary();
-}
+// Servers and volumes are made by the first case that needs them and end with the program.
 
-class ReplicatedSubject final : public Subject {
- public:
-  KvEngine& engine() override { return *engine_; }
-
- private:
-  Volume volume_{replicated_primary()};
-  const std::unique_ptr<KvEngine> engine_ = volume_.open();
-};
-
-[[maybe_unused]] const bool read_committed = register_contract(
-    "PostgresReadCommittedContract", [] { return std::make_unique<SpreadSubject>(""); });
-
-[[maybe_unused]] const bool serializable = register_contract("PostgresSerializableContract", [] {
-  return std::make_unique<SpreadSubject>(
-      "&options=-c%20default_transaction_isolation%3Dserializable");
+[[maybe_unused]] const bool read_committed = register_contract("PostgresReadCommittedContract", [] {
+  static ModeVolume volume(TestServer::shared());
+  return std::make_unique<ModeSubject>(volume, 3);
 });
 
-[[maybe_unused]] const bool replicated = register_contract(
-    "PostgresReplicatedContract", [] { return std::make_unique<ReplicatedSubject>(); });
+[[maybe_unused]] const bool serializable = register_contract("PostgresSerializableContract", [] {
+  static ModeVolume volume(TestServer::shared(),
+                           "&options=-c%20default_transaction_isolation%3Dserializable");
+  return std::make_unique<ModeSubject>(volume, 3);
+});
+
+[[maybe_unused]] const bool replicated = register_contract("PostgresReplicatedContract", [] {
+  static ModeVolume volume(ReplicatedServers::shared().primary());
+  return std::make_unique<ModeSubject>(volume, 1);
+});
 
 }  // namespace
 }  // namespace shoal::engine::postgres

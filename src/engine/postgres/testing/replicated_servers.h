@@ -13,6 +13,11 @@ class ReplicatedServers {
     primary_.set("synchronous_standby_names", "standby");
     wait_for_answer(primary_, "SELECT max(sync_state) FROM pg_stat_replication", "sync");
   }
+  // Started by the first caller, ends with the program. For who leaves it as it was.
+  static ReplicatedServers& shared() {
+    static ReplicatedServers servers;
+    return servers;
+  }
   TestServer& primary() { return primary_; }
   TestServer& standby() { return standby_; }
 
