@@ -1,6 +1,7 @@
 # One folder = one library = one test program.
 #
-#   shoal_folder(NAME object_s3 DEPS object CURL::libcurl [PRIVATE_DEPS ...] [TEST_DEPS sim] [TEST_COST 50] [PROTOS x.proto])
+#   shoal_folder(NAME object_s3 DEPS object CURL::libcurl [PRIVATE_DEPS ...] [TEST_DEPS sim] [TEST_COST 50]
+#                [TEST_TIMEOUT 600] [PROTOS x.proto])
 #
 # builds every *.cc of the folder (but *_test.cc, *_main.cc) into shoal_<NAME>, and every *_test.cc into the
 # program <NAME>_test, which ctest runs under the label "unit". DEPS without "::" name other folders.
@@ -82,7 +83,7 @@ function(shoal_protos target)
 endfunction()
 
 function(shoal_folder)
-  cmake_parse_arguments(ARG "" "NAME;TEST_COST" "DEPS;PRIVATE_DEPS;TEST_DEPS;PROTOS" ${ARGN})
+  cmake_parse_arguments(ARG "" "NAME;TEST_COST;TEST_TIMEOUT" "DEPS;PRIVATE_DEPS;TEST_DEPS;PROTOS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_(test|main)\\.cc$")
@@ -102,6 +103,6 @@ function(shoal_folder)
     add_executable(${ARG_NAME}_test ${tests})
     shoal_link(${ARG_NAME}_test PRIVATE ${ARG_NAME} ${ARG_TEST_DEPS})
     target_link_libraries(${ARG_NAME}_test PRIVATE GTest::gtest GTest::gtest_main)
-    shoal_run(NAME ${ARG_NAME} PROGRAM ${ARG_NAME}_test COST ${ARG_TEST_COST})
+    shoal_run(NAME ${ARG_NAME} PROGRAM ${ARG_NAME}_test COST ${ARG_TEST_COST} TIMEOUT ${ARG_TEST_TIMEOUT})
   endif()
 endfunction()

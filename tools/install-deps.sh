@@ -13,14 +13,14 @@ set -euo pipefail
 build_packages=(
   build-essential cmake ninja-build ccache mold pkg-config git ca-certificates
   librocksdb-dev libgflags-dev libsnappy-dev libbz2-dev zlib1g-dev liblz4-dev libzstd-dev
-  libcurl4-openssl-dev libssl-dev libprotobuf-dev protobuf-compiler libpugixml-dev nlohmann-json3-dev libmsgpack-cxx-dev libfmt-dev libspdlog-dev
-  libtomlplusplus-dev libcli11-dev
+  libcurl4-openssl-dev libssl-dev libprotobuf-dev protobuf-compiler libpugixml-dev nlohmann-json3-dev
+  libmsgpack-cxx-dev libfmt-dev libspdlog-dev libtomlplusplus-dev libcli11-dev libpq-dev
   fuse3
 )
 test_packages=(
   libgtest-dev
   clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev llvm-14
-  acl attr libacl1-dev strace gdb sqlite3 rsync curl file rocksdb-tools
+  acl attr libacl1-dev strace gdb sqlite3 rsync curl file rocksdb-tools postgresql-15
   python3 python3-venv libpython3.11-testsuite
 )
 bench_packages=(redis-server fio stress-ng linux-perf)
@@ -60,12 +60,20 @@ as_root() {
   fi
 }
 
+# Tests start servers of their own; Debian's package would start one on the default port.
+no_default_cluster() {
+  local folder=/etc/postgresql-common/createcluster.d
+  as_root mkdir -p $folder
+  echo 'create_main_cluster = false' | as_root tee $folder/no-main-cluster.conf >/dev/null
+}
+
 install_packages() {
   local missing
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   [ $check_only = no ] || fail "missing Debian packages: ${missing[*]}"
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  [[ " ${missing[*]} " != *" postgresql-"* ]] || no_default_cluster
   local install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}")
   as_root apt-get update -q >/dev/null || say "apt-get update failed; trying with the lists that are there"
   as_root "${install[@]}" >&2 || fail "cannot install: ${missing[*]} (see apt-get's message above)"

@@ -18,7 +18,7 @@ inline constexpr size_t kXattrListBytesMax = 65536;  // what listxattr(2) can re
 inline constexpr size_t kPageEntriesMax = 1000;  // of a scan or a directory page
 inline constexpr size_t kBatchBytesMax = 1 << 20;
 inline constexpr size_t kEngineValueBytesMax = 64 << 10;
-inline constexpr size_t kEngineKeyBytesMax = 4 << 10;
+inline constexpr size_t kEngineKeyBytesMax = 2 << 10;  // PostgreSQL: a third of an index page
 
 inline constexpr uint64_t kSegmentBytesMax = 64 << 20;  // policy, not format
 inline constexpr size_t kRecordBytesMax = 1 << 20;      // file bytes of one data record
