@@ -1,7 +1,7 @@
 // Calls a second, and CPU a call, of the RPC transport alone: one client and one server in this
 // process, an empty handler (24-byte request, 70-byte reply), N calls in flight on one connection.
 //
-//   ninja -C build/release rpc_bench && build/release/bench/rpc_bench [CALLS]
+//   ninja -C build/release rpc_bench && build/release/src/rpc/rpc_bench [CALLS]
 //
 // Over a Unix socket and loopback TCP, plain and TLS; callers that block, and callbacks that start
 // the next call. CPU is that of both ends together.
