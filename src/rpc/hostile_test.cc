@@ -183,15 +183,42 @@ TEST_F(HostileTest, slow_handshakes_end_at_their_time) {
   expect_others_are_served();
 }
 
-TEST_F(HostileTest, of_too_many_handshakes_the_oldest_goes_and_the_newcomer_gets_in) {
+TEST_F(HostileTest, too_many_handshakes_delay_a_newcomer_a_second_each_time_and_the_oldest_go) {
   std::vector<std::unique_ptr<Raw>> crowd;
-  for (int i = 0; i < 40; ++i) {
-    crowd.push_back(std::make_unique<Raw>(rig_, server_->address()));
+  for (int i = 0; i < 12; ++i) crowd.push_back(std::make_unique<Raw>(rig_, server_->address()));
+  std::atomic<bool> served = false;
+  Thread newcomer("newcomer", [&] {
+    expect_others_are_served();
+    served = true;
+  });
+  EXPECT_TRUE(eventually([&] { return counts().unauthenticated == 4; }));
+  int seconds = 0;
+  EXPECT_TRUE(eventually([&] {
     EXPECT_LE(counts().unauthenticated, 4u);
-  }
-  expect_others_are_served();
+    // The four of each second have come.
+    if (seconds < 3 && counts().accepted >= std::min<uint64_t>(13, 4u * (seconds + 1))) {
+      ++seconds;
+      advance(1s);
+    }
+    return served.load();
+  }));
+  EXPECT_EQ(seconds, 3);
   crowd[0]->rest();
-  EXPECT_LE(counts().unauthenticated, 4u);
+}
+
+// After a fail-over they all come at once, and none may be dropped for it.
+TEST_F(HostileTest, a_crowd_of_good_clients_gets_in_whole) {
+  std::vector<Thread> clients;
+  std::atomic<int> in = 0;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back("client", [&] {
+      auto channel = rig_.connect(server_->address());
+      in += channel->call(kEcho, "", {}).result.ok();
+      eventually([&] { return in == 8; });
+    });
+  }
+  clients.clear();
+  EXPECT_EQ(in, 8);
 }
 
 TEST_F(HostileTest, more_connections_than_there_is_room_for_are_closed) {

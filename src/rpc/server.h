@@ -32,7 +32,7 @@ namespace shoal::rpc {
 
 struct ServerLimits {
   size_t connections_max = 4096;
-  size_t unauthenticated_max = 64;                  // in their handshake; one more: the oldest goes
+  size_t unauthenticated_max = 64;  // in their handshake; more wait, and old ones make room
   std::chrono::milliseconds handshake_max{10'000};  // until it is done
   RequestLimits requests;                           // per connection
   uint64_t backlog_bytes_max = 64 << 20;            // not taken by one peer; more: it goes

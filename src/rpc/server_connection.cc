@@ -265,10 +265,13 @@ void ServerConnection::say_goodbye() {
   at->send(goodbye(Error(ESHUTDOWN)), "the server stops");
 }
 
+std::chrono::nanoseconds ServerConnection::age() const {
+  return core_->seams.clock.since_boot() - born_;
+}
+
 void ServerConnection::tick() {
   if (Link* at = link(); at != nullptr) return at->tick();
-  const std::chrono::nanoseconds age = core_->seams.clock.since_boot() - born_;
-  if (age >= core_->options.limits.handshake_max) connection_.shutdown();
+  if (age() >= core_->options.limits.handshake_max) connection_.shutdown();
 }
 
 }  // namespace shoal::rpc
