@@ -35,7 +35,7 @@ void Acceptor::accept_loop() {
       continue;
     }
     if (!wait_for_room()) continue;
-    if (std::shared_ptr<Served> served = admit_(std::move(*connection))) start(std::move(served));
+    if (std::shared_ptr<Served> served = admit_(std::move(*connection))) start(served);
   }
 }
 
@@ -52,7 +52,7 @@ bool Acceptor::wait_for_room() {
   }
 }
 
-void Acceptor::start(std::shared_ptr<Served> served) {
+void Acceptor::start(const std::shared_ptr<Served>& served) {
   MutexLock lock(mutex_);
   Entry& entry = entries_.emplace_back();
   entry.served = served;

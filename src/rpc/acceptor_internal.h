@@ -48,7 +48,7 @@ class Acceptor {
 
   void accept_loop();
   bool wait_for_room();
-  void start(std::shared_ptr<Served> served);
+  void start(const std::shared_ptr<Served>& served);
   std::list<Entry> take_done() REQUIRES(mutex_);
 
   const std::unique_ptr<Listener> listener_;

@@ -397,6 +397,19 @@ TEST_F(HostileTest, silence_is_probed_and_whoever_answers_stays) {
   EXPECT_EQ(peer.frame(), std::nullopt);
 }
 
+TEST_F(HostileTest, who_did_not_hear_the_goodbye_is_answered_that_nothing_was_executed) {
+  Raw peer = member();
+  Thread stopping("stopping", [&] { server_->server->stop(60s); });
+  EXPECT_EQ(peer.frame().value().kind, FrameKind::kGoodbye);
+  peer.send(request(1, kEcho), "too late");
+  const FrameHeader answer = peer.frame().value();
+  EXPECT_EQ(answer.kind, FrameKind::kError);
+  EXPECT_EQ(answer.method, kErrorNotExecuted);
+  EXPECT_EQ(answer.value, static_cast<uint32_t>(ESHUTDOWN));
+  EXPECT_EQ(counts().calls, 0u);
+  peer.connection().shutdown();
+}
+
 // --- readers that do not read ---
 
 TEST_F(HostileTest, replies_that_nobody_reads_are_bounded_by_the_backlog) {

@@ -34,6 +34,7 @@ double cpu_s() {
 
 void blocking(Channel& channel, int in_flight, int calls) {
   std::vector<Thread> callers;
+  callers.reserve(static_cast<size_t>(in_flight));
   for (int c = 0; c < in_flight; ++c) {
     callers.emplace_back("caller", [&] {
       for (int i = 0; i < calls / in_flight; ++i)
