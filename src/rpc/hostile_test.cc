@@ -463,12 +463,12 @@ TEST_F(HostileTest, pings_are_answered_within_the_backlog) {
 class HostileServerTest : public ::testing::Test {
  protected:
   // A client whose server does what the test writes.
-  void connect(ChannelOptions options = Rig::options()) {
+  void connect(ChannelOptions options = Rig::options(), const RequestLimits& limits = {}) {
     auto listener = rig_.net.listen(rig_.scratch.unix_address()).value();
     Thread accepting("accepting", [&] {
       connection_ = listener->accept().value();
       server_handshake(
-          *connection_, {}, {1, 1}, {},
+          *connection_, {}, {1, 1}, limits,
           [](const Applicant&) -> Result<std::string> { return std::string(kTestToken); }, "",
           rig_.random)
           .value();
@@ -509,6 +509,21 @@ TEST_F(HostileServerTest, answers_to_what_was_not_asked_end_the_channel) {
   send({.kind = FrameKind::kReply, .request_id = 99});
   EXPECT_NE(why().find("was not asked"), std::string::npos);
   EXPECT_EQ(answers.take(1)[0].outcome, Outcome::kUnknown);
+}
+
+TEST_F(HostileServerTest, a_connection_lost_without_a_word_tells_unknown_from_never_sent) {
+  connect(Rig::options(), {.requests_max = 1});
+  Answers sent;
+  Answers waiting;
+  channel_->start(kEcho, "", {}, sent.next());
+  channel_->start(kEcho, "", {}, waiting.next());
+  connection_->shutdown();
+  const Answer unknown = sent.take(1)[0];
+  EXPECT_EQ(unknown.outcome, Outcome::kUnknown);
+  EXPECT_EQ(unknown.result.code(), ECONNRESET);
+  EXPECT_EQ(unknown.result.error().text(), "connection lost: unknown outcome");
+  EXPECT_EQ(waiting.take(1)[0].outcome, Outcome::kNotExecuted);
+  EXPECT_NE(why(), "");
 }
 
 TEST_F(HostileServerTest, requests_and_garbage_end_the_channel) {

@@ -37,9 +37,8 @@ struct ServerLimits {
   RequestLimits requests;                           // per connection
   uint64_t backlog_bytes_max = 64 << 20;            // not taken by one peer; more: it goes
   std::chrono::milliseconds stall_max{15'000};      // no byte taken while some wait: it goes
-  std::chrono::milliseconds ping_after{
-      15'000};  // of silence, at most a third of idle_ms_max, after which it goes
-  std::chrono::milliseconds tick{1'000};  // how often these times are looked at
+  std::chrono::milliseconds ping_after{15'000};     // of silence, at most a third of idle_ms_max
+  std::chrono::milliseconds tick{1'000};            // how often these times are looked at
 };
 
 struct ServerOptions {
