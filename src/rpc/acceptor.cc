@@ -13,10 +13,11 @@ constexpr std::chrono::milliseconds kPauseAfterFailure{100};
 }  // namespace
 
 Acceptor::Acceptor(std::unique_ptr<Listener> listener, std::string name, size_t threads_max,
-                   Admit admit)
+                   WhenFull when_full, Admit admit)
     : listener_(std::move(listener)),
       name_(std::move(name)),
       threads_max_(threads_max),
+      when_full_(when_full),
       admit_(std::move(admit)) {
   accepting_ = Thread(name_, [this] { accept_loop(); });
 }
@@ -30,19 +31,28 @@ void Acceptor::accept_loop() {
       if (connection.error().is(ECANCELED)) return;
       log(LogLevel::kWarn, "{}: {}", name_, connection.error().text());
       MutexLock lock(mutex_);
-      if (!closed_) closing_.wait_for(mutex_, kPauseAfterFailure);
+      if (!closed_) changed_.wait_for(mutex_, kPauseAfterFailure);
       continue;
     }
-    reap();
-    {
-      MutexLock lock(mutex_);
-      if (closed_ || entries_.size() >= threads_max_) continue;
-    }
-    if (std::shared_ptr<Served> served = admit_(std::move(*connection))) start(std::move(served));
+    if (!wait_for_room()) continue;
+    if (std::shared_ptr<Served> served = admit_(std::move(*connection))) start(served);
   }
 }
 
-void Acceptor::start(std::shared_ptr<Served> served) {
+bool Acceptor::wait_for_room() {
+  for (;;) {
+    reap();
+    MutexLock lock(mutex_);
+    if (closed_) return false;
+    if (entries_.size() < threads_max_) return true;
+    if (when_full_ == WhenFull::kClose) return false;
+    bool any_done = false;
+    for (const Entry& entry : entries_) any_done = any_done || entry.done;
+    if (!any_done) changed_.wait(mutex_);
+  }
+}
+
+void Acceptor::start(const std::shared_ptr<Served>& served) {
   MutexLock lock(mutex_);
   Entry& entry = entries_.emplace_back();
   entry.served = served;
@@ -51,6 +61,7 @@ void Acceptor::start(std::shared_ptr<Served> served) {
       served->serve();
       MutexLock done_lock(mutex_);
       entry.done = true;
+      changed_.notify_all();
     });
     return;
   } catch (const std::system_error& e) {
@@ -87,7 +98,7 @@ void Acceptor::close() {
   {
     MutexLock lock(mutex_);
     closed_ = true;
-    closing_.notify_all();
+    changed_.notify_all();
   }
   listener_->close();
   accepting_.join();

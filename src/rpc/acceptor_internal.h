@@ -24,9 +24,12 @@ class Acceptor {
   // connection.
   using Admit = std::function<std::shared_ptr<Served>(std::unique_ptr<Connection>)>;
 
-  // More than `threads_max` connections, ended ones whose thread has not returned included, are
-  // closed unanswered. `name` is that of the threads.
-  Acceptor(std::unique_ptr<Listener> listener, std::string name, size_t threads_max, Admit admit);
+  // What becomes of a newcomer while `threads_max` connections are there, ended ones whose thread
+  // has not returned yet included.
+  enum class WhenFull { kClose, kWait };
+  // `name` is that of the threads.
+  Acceptor(std::unique_ptr<Listener> listener, std::string name, size_t threads_max,
+           WhenFull when_full, Admit admit);
   ~Acceptor();  // stop()
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -44,15 +47,17 @@ class Acceptor {
   };
 
   void accept_loop();
-  void start(std::shared_ptr<Served> served);
+  bool wait_for_room();
+  void start(const std::shared_ptr<Served>& served);
   std::list<Entry> take_done() REQUIRES(mutex_);
 
   const std::unique_ptr<Listener> listener_;
   const std::string name_;
   const size_t threads_max_;
+  const WhenFull when_full_;
   const Admit admit_;
   Mutex mutex_;
-  CondVar closing_;
+  CondVar changed_;  // closed, or a thread is done
   bool closed_ GUARDED_BY(mutex_) = false;
   std::list<Entry> entries_ GUARDED_BY(mutex_);
   Mutex joining_;  // taken before mutex_: a second close() waits for the first

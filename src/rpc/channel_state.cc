@@ -12,10 +12,11 @@ constexpr uint64_t kBacklogSlackBytes = 1 << 20;
 
 Link::Limits limits_of(const ChannelOptions& options, const Agreed& agreed) {
   const RequestLimits& limits = agreed.limits;
+  const std::chrono::milliseconds idle_max(limits.idle_ms_max);  // the server's patience
   return {.backlog_bytes_max = limits.request_bytes_max +
                                uint64_t{2} * kFrameHeaderBytes * limits.requests_max +
                                kBacklogSlackBytes,
-          .ping_after = options.ping_after,
+          .ping_after = std::min({options.ping_after, options.silence_max / 3, idle_max / 3}),
           .silence_max = options.silence_max,
           .stall_max = options.silence_max};
 }
@@ -55,6 +56,7 @@ bool ChannelState::has_credit(uint64_t bytes) const {
 uint64_t ChannelState::start(uint16_t method, std::string body, const CallOptions& options,
                              Channel::Done done) {
   std::optional<Error> refused;
+  Channel::Done back;  // then it is told here
   uint64_t id = 0;
   {
     MutexLock lock(mutex_);
@@ -62,8 +64,10 @@ uint64_t ChannelState::start(uint16_t method, std::string body, const CallOption
     if (body.size() > kBodyBytesMax) {
       refused = error(EMSGSIZE, "a request of {} bytes; at most {} are allowed", body.size(),
                       kBodyBytesMax);
+      back = std::move(done);
     } else if (ended_ || leaving_) {
       refused = no_more();
+      back = std::move(done);
     } else {
       Pending pending{.done = std::move(done), .bytes = body.size()};
       if (options.deadline.count() > 0) {
@@ -79,17 +83,17 @@ uint64_t ChannelState::start(uint16_t method, std::string body, const CallOption
         if (waiting_.size() < options_.waiting_max) {
           waiting_.emplace(id, Waiting{header, std::move(body)});
         } else {
-          done = take_pending(id);
+          back = take_pending(id);
           refused = error(EAGAIN, "{} calls wait for their turn already", waiting_.size());
         }
       } else if (!dispatch(id, header, std::move(body))) {
-        done = take_pending(id);
+        back = take_pending(id);
         refused = link_.ended().value_or(Error(ENOTCONN));
       }
     }
   }
   if (refused) {
-    done(not_executed(std::move(*refused)));
+    back(not_executed(std::move(*refused)));
     return id;
   }
   link_.flush();

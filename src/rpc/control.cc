@@ -67,7 +67,7 @@ class Server final : public ControlServer {
  public:
   Server(std::unique_ptr<Listener> listener, Handler handler)
       : handler_(std::move(handler)),
-        acceptor_(std::move(listener), "control", kAskersMax,
+        acceptor_(std::move(listener), "control", kAskersMax, Acceptor::WhenFull::kClose,
                   [this](std::unique_ptr<Connection> connection) -> std::shared_ptr<Asker> {
                     const int64_t uid = connection->peer().uid;
                     if (uid != 0 && uid != static_cast<int64_t>(geteuid())) return nullptr;

@@ -69,6 +69,7 @@ class HostileTest : public ::testing::Test {
     options.limits.connections_max = 8;
     options.limits.unauthenticated_max = 4;
     options.limits.requests.requests_max = 4;
+    options.limits.requests.request_bytes_max = 2 * kBodyBytesMax;
     options.limits.backlog_bytes_max = 9 << 20;
     server_ = std::make_unique<TestServer>(rig_.timed(), rig_.scratch.unix_address(), options);
     pumping_ = Thread("pump", [this] {
@@ -96,6 +97,21 @@ class HostileTest : public ::testing::Test {
   void advance(std::chrono::seconds by) {
     MutexLock lock(running_);  // one thread at a time runs tasks
     rig_.manual.advance(by);
+  }
+  // An authenticated one; the server has noticed.
+  Raw member() {
+    size_t before = 0;
+    {
+      MutexLock lock(server_->mutex);
+      before = server_->peers.size();
+    }
+    Raw peer = raw();
+    EXPECT_TRUE(peer.shake().ok());
+    EXPECT_TRUE(eventually([&] {
+      MutexLock lock(server_->mutex);
+      return server_->peers.size() > before;
+    }));
+    return peer;
   }
   Raw raw() { return {rig_, server_->address()}; }
   RpcServer::Counts counts() { return server_->server->counts(); }
@@ -156,7 +172,7 @@ TEST_F(HostileTest, slow_handshakes_end_at_their_time) {
   EXPECT_TRUE(eventually([&] { return counts().unauthenticated == 3; }));
   for (int i = 0; i < 9; ++i) {
     advance(1s);
-    half.send(".");  // a byte now and then does not help
+    if (i < 7) half.send(".");  // a byte now and then does not help
   }
   EXPECT_EQ(counts().unauthenticated, 3u);
   advance(1s);
@@ -167,15 +183,42 @@ TEST_F(HostileTest, slow_handshakes_end_at_their_time) {
   expect_others_are_served();
 }
 
-TEST_F(HostileTest, of_too_many_handshakes_the_oldest_goes_and_the_newcomer_gets_in) {
+TEST_F(HostileTest, too_many_handshakes_delay_a_newcomer_a_second_each_time_and_the_oldest_go) {
   std::vector<std::unique_ptr<Raw>> crowd;
-  for (int i = 0; i < 40; ++i) {
-    crowd.push_back(std::make_unique<Raw>(rig_, server_->address()));
+  for (int i = 0; i < 12; ++i) crowd.push_back(std::make_unique<Raw>(rig_, server_->address()));
+  std::atomic<bool> served = false;
+  Thread newcomer("newcomer", [&] {
+    expect_others_are_served();
+    served = true;
+  });
+  EXPECT_TRUE(eventually([&] { return counts().unauthenticated == 4; }));
+  int seconds = 0;
+  EXPECT_TRUE(eventually([&] {
     EXPECT_LE(counts().unauthenticated, 4u);
-  }
-  expect_others_are_served();
+    // The four of each second have come.
+    if (seconds < 3 && counts().accepted >= std::min<uint64_t>(13, 4u * (seconds + 1))) {
+      ++seconds;
+      advance(1s);
+    }
+    return served.load();
+  }));
+  EXPECT_EQ(seconds, 3);
   crowd[0]->rest();
-  EXPECT_LE(counts().unauthenticated, 4u);
+}
+
+// After a fail-over they all come at once, and none may be dropped for it.
+TEST_F(HostileTest, a_crowd_of_good_clients_gets_in_whole) {
+  std::vector<Thread> clients;
+  std::atomic<int> in = 0;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back("client", [&] {
+      auto channel = rig_.connect(server_->address());
+      in += channel->call(kEcho, "", {}).result.ok();
+      eventually([&] { return in == 8; });
+    });
+  }
+  clients.clear();
+  EXPECT_EQ(in, 8);
 }
 
 TEST_F(HostileTest, more_connections_than_there_is_room_for_are_closed) {
@@ -300,8 +343,7 @@ TEST_F(HostileTest, frames_that_break_a_rule_drop_the_connection) {
               peer.connection().shutdown();
             }},
        }) {
-    Raw peer = raw();
-    ASSERT_TRUE(peer.shake().ok());
+    Raw peer = member();
     row.act(peer);
     peer.rest();
     EXPECT_TRUE(eventually([&] { return counts().connections == 1; })) << row.what;
@@ -311,24 +353,23 @@ TEST_F(HostileTest, frames_that_break_a_rule_drop_the_connection) {
 }
 
 TEST_F(HostileTest, requests_of_more_bytes_than_allowed_at_once_drop_the_connection) {
-  Raw peer = raw();
-  const Agreed agreed = peer.shake().value();
+  Raw peer = member();
   const std::string body(kBodyBytesMax, 'x');
-  ASSERT_EQ(agreed.limits.request_bytes_max, 4 * body.size());
-  for (uint64_t id = 1; id <= 3; ++id) EXPECT_TRUE(peer.send(request(id, kHold), body));
-  EXPECT_TRUE(peer.send(request(4, kHold), body.substr(1)));
-  EXPECT_EQ(server_->take_held(4).size(), 4u);
+  EXPECT_TRUE(peer.send(request(1, kHold), body));
+  EXPECT_TRUE(peer.send(request(2, kHold), body.substr(1)));
+  const auto held = server_->take_held(2);
+  peer.send(request(3, kHold), "xx");  // one byte too many; the two are still unanswered
+  EXPECT_NE(server_->last_end().find("more than it may"), std::string::npos);
+  for (const auto& call : held) call->reply("");
 }
 
 // A long body that does not come costs what did come, and ends as silence.
 TEST_F(HostileTest, a_frame_that_never_ends_is_given_up_after_the_silence) {
-  Raw peer = raw();
-  ASSERT_TRUE(peer.shake().ok());
+  Raw peer = member();
   const auto head =
       encode_frame_header(with_body(request(1, kEcho), std::string(kBodyBytesMax, 'x')));
   peer.send(std::string(head.data(), head.size()) + "the beginning");
-  Raw watch = raw();
-  ASSERT_TRUE(watch.shake().ok());
+  Raw watch = member();
   advance(59s);
   EXPECT_EQ(counts().connections, 2u);
   advance(1s);
@@ -337,27 +378,42 @@ TEST_F(HostileTest, a_frame_that_never_ends_is_given_up_after_the_silence) {
 }
 
 TEST_F(HostileTest, silence_is_probed_and_whoever_answers_stays) {
-  Raw peer = raw();
-  ASSERT_TRUE(peer.shake().ok());
-  EXPECT_TRUE(eventually([&] { return counts().connections == 1; }));
+  Raw peer = member();
   for (int i = 0; i < 10; ++i) {
     advance(15s);
-    EXPECT_EQ(peer.frame().value().kind, FrameKind::kPing);
+    const auto ping = peer.frame();
+    ASSERT_TRUE(ping.has_value()) << server_->last_end();
+    EXPECT_EQ(ping->kind, FrameKind::kPing);
     peer.send({.kind = FrameKind::kPong});
     peer.send({.kind = FrameKind::kPing});
     EXPECT_EQ(peer.frame().value().kind, FrameKind::kPong);  // so it has seen ours
   }
   EXPECT_EQ(counts().connections, 1u);
-  advance(60s);
+  advance(15s);
   EXPECT_EQ(peer.frame().value().kind, FrameKind::kPing);
+  advance(44s);
+  EXPECT_EQ(counts().connections, 1u);
+  advance(1s);
   EXPECT_EQ(peer.frame(), std::nullopt);
+}
+
+TEST_F(HostileTest, who_did_not_hear_the_goodbye_is_answered_that_nothing_was_executed) {
+  Raw peer = member();
+  Thread stopping("stopping", [&] { server_->server->stop(60s); });
+  EXPECT_EQ(peer.frame().value().kind, FrameKind::kGoodbye);
+  peer.send(request(1, kEcho), "too late");
+  const FrameHeader answer = peer.frame().value();
+  EXPECT_EQ(answer.kind, FrameKind::kError);
+  EXPECT_EQ(answer.method, kErrorNotExecuted);
+  EXPECT_EQ(answer.value, static_cast<uint32_t>(ESHUTDOWN));
+  EXPECT_EQ(counts().calls, 0u);
+  peer.connection().shutdown();
 }
 
 // --- readers that do not read ---
 
 TEST_F(HostileTest, replies_that_nobody_reads_are_bounded_by_the_backlog) {
-  Raw peer = raw();
-  ASSERT_TRUE(peer.shake().ok());
+  Raw peer = member();
   // Breaks no rule but that it does not read: each reply gives its credit back.
   const std::string size = std::to_string(kBodyBytesMax);
   uint64_t id = 0;
@@ -372,8 +428,7 @@ TEST_F(HostileTest, replies_that_nobody_reads_are_bounded_by_the_backlog) {
 }
 
 TEST_F(HostileTest, a_stalled_reader_holds_up_nobody_and_is_dropped_in_time) {
-  Raw peer = raw();
-  ASSERT_TRUE(peer.shake().ok());
+  Raw peer = member();
   ASSERT_TRUE(peer.send(request(1, kMuch), std::to_string(kBodyBytesMax)));
   EXPECT_TRUE(eventually([&] { return counts().calls == 1; }));
   expect_others_are_served();  // the test's executor has one thread
@@ -383,8 +438,7 @@ TEST_F(HostileTest, a_stalled_reader_holds_up_nobody_and_is_dropped_in_time) {
 }
 
 TEST_F(HostileTest, notifications_that_nobody_handles_are_bounded) {
-  Raw peer = raw();  // whose window is 4
-  ASSERT_TRUE(peer.shake().ok());
+  Raw peer = member();  // whose window is 4
   auto to = server_->peer();
   int taken = 0;
   while (taken < 100 && to->notify(1, std::string(1 << 20, 'x'))) ++taken;
@@ -394,8 +448,7 @@ TEST_F(HostileTest, notifications_that_nobody_handles_are_bounded) {
 }
 
 TEST_F(HostileTest, pings_are_answered_within_the_backlog) {
-  Raw peer = raw();
-  ASSERT_TRUE(peer.shake().ok());
+  Raw peer = member();
   const auto head = encode_frame_header({.kind = FrameKind::kPing});
   std::string pings;
   for (int i = 0; i < 10'000; ++i) pings.append(head.data(), head.size());
@@ -410,12 +463,12 @@ TEST_F(HostileTest, pings_are_answered_within_the_backlog) {
 class HostileServerTest : public ::testing::Test {
  protected:
   // A client whose server does what the test writes.
-  void connect(ChannelOptions options = Rig::options()) {
+  void connect(ChannelOptions options = Rig::options(), const RequestLimits& limits = {}) {
     auto listener = rig_.net.listen(rig_.scratch.unix_address()).value();
     Thread accepting("accepting", [&] {
       connection_ = listener->accept().value();
       server_handshake(
-          *connection_, {}, {1, 1}, {},
+          *connection_, {}, {1, 1}, limits,
           [](const Applicant&) -> Result<std::string> { return std::string(kTestToken); }, "",
           rig_.random)
           .value();
@@ -458,6 +511,21 @@ TEST_F(HostileServerTest, answers_to_what_was_not_asked_end_the_channel) {
   EXPECT_EQ(answers.take(1)[0].outcome, Outcome::kUnknown);
 }
 
+TEST_F(HostileServerTest, a_connection_lost_without_a_word_tells_unknown_from_never_sent) {
+  connect(Rig::options(), {.requests_max = 1});
+  Answers sent;
+  Answers waiting;
+  channel_->start(kEcho, "", {}, sent.next());
+  channel_->start(kEcho, "", {}, waiting.next());
+  connection_->shutdown();
+  const Answer unknown = sent.take(1)[0];
+  EXPECT_EQ(unknown.outcome, Outcome::kUnknown);
+  EXPECT_EQ(unknown.result.code(), ECONNRESET);
+  EXPECT_EQ(unknown.result.error().text(), "connection lost: unknown outcome");
+  EXPECT_EQ(waiting.take(1)[0].outcome, Outcome::kNotExecuted);
+  EXPECT_NE(why(), "");
+}
+
 TEST_F(HostileServerTest, requests_and_garbage_end_the_channel) {
   connect();
   send(request(1, kEcho));
@@ -469,7 +537,8 @@ TEST_F(HostileServerTest, more_notifications_than_the_window_end_the_channel) {
   options.notifications_max = 3;
   options.notified = [](uint16_t, const std::string&) {};
   connect(options);
-  for (int i = 0; i < 4; ++i) send({.kind = FrameKind::kNotify});  // no task runs meanwhile
+  for (int i = 0; i < 4; ++i) send({.kind = FrameKind::kNotify});
+  EXPECT_TRUE(eventually([&] { return !channel_->usable().ok(); }));  // no task runs meanwhile
   EXPECT_NE(why().find("more notifications"), std::string::npos);
 }
 

@@ -19,7 +19,8 @@ Link::Link(Connection& connection, Clock& clock, uint8_t version, Limits limits)
       limits_(limits),
       buffer_(kBufferBytes),
       heard_ns_(clock.since_boot().count()),
-      outbox_(connection, clock, limits.backlog_bytes_max, [this](Error why) { end(why); }) {}
+      outbox_(connection, clock, limits.backlog_bytes_max,
+              [this](Error why) { end(std::move(why)); }) {}
 
 Link::~Link() { end(Error(ECANCELED, "closed")); }
 

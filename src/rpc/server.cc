@@ -28,6 +28,7 @@ class Server final : public RpcServer {
   Server(std::shared_ptr<ServerCore> core, std::unique_ptr<Listener> listener)
       : core_(std::move(core)),
         acceptor_(std::move(listener), "rpc", threads_max(core_->options.limits),
+                  Acceptor::WhenFull::kWait,
                   [this](std::unique_ptr<Connection> connection) {
                     return core_->admit(core_, std::move(connection));
                   }),
@@ -54,7 +55,8 @@ class Server final : public RpcServer {
   Counts counts() const override { return core_->counts(); }
 
  private:
-  // Those that were told to go may need a moment to do so.
+  // Those that were told to go may need a moment to do so. Newcomers wait for them, in the backlog
+  // of the listening socket.
   static size_t threads_max(const ServerLimits& limits) {
     return limits.connections_max + 2 * limits.unauthenticated_max;
   }

@@ -32,12 +32,12 @@ namespace shoal::rpc {
 
 struct ServerLimits {
   size_t connections_max = 4096;
-  size_t unauthenticated_max = 64;                  // in their handshake; one more: the oldest goes
+  size_t unauthenticated_max = 64;  // in their handshake; more wait, and old ones make room
   std::chrono::milliseconds handshake_max{10'000};  // until it is done
   RequestLimits requests;                           // per connection
   uint64_t backlog_bytes_max = 64 << 20;            // not taken by one peer; more: it goes
   std::chrono::milliseconds stall_max{15'000};      // no byte taken while some wait: it goes
-  std::chrono::milliseconds ping_after{15'000};     // of silence; requests.idle_ms_max: it goes
+  std::chrono::milliseconds ping_after{15'000};     // of silence, at most a third of idle_ms_max
   std::chrono::milliseconds tick{1'000};            // how often these times are looked at
 };
 

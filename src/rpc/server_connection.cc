@@ -67,11 +67,12 @@ Result<Accepted> ServerConnection::shake_hands() {
 
 Link& ServerConnection::make_link(uint32_t notifications_max) {
   const ServerLimits& limits = core_->options.limits;
+  const std::chrono::milliseconds silence_max(limits.requests.idle_ms_max);
   auto made = std::make_unique<Link>(
       connection_, core_->seams.clock, info_.version,
       Link::Limits{.backlog_bytes_max = limits.backlog_bytes_max,
-                   .ping_after = limits.ping_after,
-                   .silence_max = std::chrono::milliseconds(limits.requests.idle_ms_max),
+                   .ping_after = std::min(limits.ping_after, silence_max / 3),
+                   .silence_max = silence_max,
                    .stall_max = limits.stall_max});
   MutexLock lock(mutex_);
   link_ = std::move(made);
@@ -265,10 +266,13 @@ void ServerConnection::say_goodbye() {
   at->send(goodbye(Error(ESHUTDOWN)), "the server stops");
 }
 
+std::chrono::nanoseconds ServerConnection::age() const {
+  return core_->seams.clock.since_boot() - born_;
+}
+
 void ServerConnection::tick() {
   if (Link* at = link(); at != nullptr) return at->tick();
-  const std::chrono::nanoseconds age = core_->seams.clock.since_boot() - born_;
-  if (age >= core_->options.limits.handshake_max) connection_.shutdown();
+  if (age() >= core_->options.limits.handshake_max) connection_.shutdown();
 }
 
 }  // namespace shoal::rpc

@@ -38,6 +38,7 @@ class ServerConnection final : public Acceptor::Served,
   Status admit(const FrameHeader& header) override;
   Status receive(const FrameHeader& header, std::string body) override;
 
+  std::chrono::nanoseconds age() const;
   void tick();
   void say_goodbye();  // takes no more requests
   // Of a call of this connection, with its request's body length: gives the credit back.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -7,9 +8,28 @@
 namespace shoal::rpc {
 namespace {
 
-constexpr int kLinesPerTick = 10;  // whoever floods us shall not flood the log
+constexpr std::chrono::seconds kPatience{1};         // with a handshake when others wait
+constexpr std::chrono::milliseconds kLookAgain{50};  // at how old the oldest one is
+constexpr int kLinesPerTick = 10;                    // whoever floods us shall not flood the log
 
 }  // namespace
+
+// Waits for room while all handshakes are young: after a fail-over hundreds of clients come at
+// once, and who drops the ones that have just begun finishes none.
+std::shared_ptr<ServerConnection> ServerCore::make_room() {
+  while (!stopping_ && counts_.unauthenticated >= options.limits.unauthenticated_max) {
+    const auto oldest = std::find_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+      return !entry.second.authenticated && !entry.second.leaving;
+    });
+    if (oldest->second.connection->age() >= kPatience) {
+      oldest->second.leaving = true;
+      --counts_.unauthenticated;
+      return oldest->second.connection;
+    }
+    changed_.wait_for(mutex_, kLookAgain);
+  }
+  return nullptr;
+}
 
 std::shared_ptr<ServerConnection> ServerCore::admit(const std::shared_ptr<ServerCore>& self,
                                                     std::unique_ptr<Connection> connection) {
@@ -17,23 +37,15 @@ std::shared_ptr<ServerConnection> ServerCore::admit(const std::shared_ptr<Server
   std::shared_ptr<ServerConnection> made;
   {
     MutexLock lock(mutex_);
+    oldest = make_room();
     const uint64_t number = ++counts_.accepted;
     if (stopping_ || counts_.connections >= options.limits.connections_max) {
       ++counts_.refused;
-      return nullptr;
+    } else {
+      made = std::make_shared<ServerConnection>(self, std::move(connection), number);
+      entries_[number].connection = made;
+      ++counts_.unauthenticated;
     }
-    if (counts_.unauthenticated >= options.limits.unauthenticated_max) {
-      for (auto& [n, entry] : entries_) {
-        if (entry.authenticated || entry.leaving) continue;
-        oldest = entry.connection;
-        entry.leaving = true;
-        --counts_.unauthenticated;
-        break;
-      }
-    }
-    made = std::make_shared<ServerConnection>(self, std::move(connection), number);
-    entries_[number].connection = made;
-    ++counts_.unauthenticated;
   }
   if (oldest != nullptr) oldest->stop();
   return made;
@@ -49,6 +61,7 @@ bool ServerCore::authenticated(uint64_t number) {
   entry.authenticated = true;
   --counts_.unauthenticated;
   ++counts_.connections;
+  changed_.notify_all();
   return true;
 }
 
@@ -84,6 +97,7 @@ std::vector<std::shared_ptr<ServerConnection>> ServerCore::all() const {
 void ServerCore::stop_admitting() {
   MutexLock lock(mutex_);
   stopping_ = true;
+  changed_.notify_all();
 }
 
 void ServerCore::wait_until_all_left(std::chrono::nanoseconds at_most) {

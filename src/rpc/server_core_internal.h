@@ -25,8 +25,8 @@ class ServerCore {
   const ServerEvents events;
   Gate gate;  // all events pass it
 
-  // Enters a connection into the table; null when there is no room for it. Of those in their
-  // handshake the oldest makes room.
+  // Enters a connection into the table; null when there is no room for it. While there are too many
+  // in their handshake it waits until one is done, or old enough to have to make room.
   std::shared_ptr<ServerConnection> admit(const std::shared_ptr<ServerCore>& self,
                                           std::unique_ptr<Connection> connection);
   // The handshake is done. False: the server has no room, or is stopping.
@@ -45,6 +45,8 @@ class ServerCore {
   void tick();
 
  private:
+  std::shared_ptr<ServerConnection> make_room() REQUIRES(mutex_);
+
   struct Entry {
     std::shared_ptr<ServerConnection> connection;  // shared with the thread that serves it
     bool authenticated = false;

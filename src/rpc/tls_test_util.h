@@ -1,7 +1,6 @@
 // Certificates made on the spot: a CA, and what it signs.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
