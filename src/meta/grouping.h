@@ -2,7 +2,7 @@
 // group n holds `N n` (design §5.3).
 #pragma once
 
-#include "engine/group/group_commit.h"
+#include "engine/group_commit.h"
 
 namespace shoal::meta {
 

@@ -83,8 +83,7 @@ class CommitBuilder {
     if (conditions_.empty()) {
       statement_.sql += "\nSELECT 1";
     } else {
-      statement_.sql +=
-          fmt::format("\nSELECT 1 / (CASE WHEN {} THEN 1 ELSE 0 END)", conditions_);
+      statement_.sql += fmt::format("\nSELECT 1 / (CASE WHEN {} THEN 1 ELSE 0 END)", conditions_);
     }
     return std::move(statement_);
   }

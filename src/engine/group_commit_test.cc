@@ -1,4 +1,4 @@
-#include "engine/group/group_commit.h"
+#include "engine/group_commit.h"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -10,6 +10,7 @@
 #include "engine/faulty/faulty_engine.h"
 #include "engine/memory/memory_engine.h"
 #include "sim/manual_executor.h"
+#include "sys/thread.h"
 
 namespace shoal::engine {
 namespace {
@@ -189,7 +190,7 @@ TEST_F(GroupTest, writers_wait_while_too_many_groups_do) {
   constexpr int kBatches = 40;
   const std::string large(kEngineValueBytesMax, 'x');
   std::atomic<int> done = 0;
-  std::thread writer([&] {
+  Thread writer("writer", [&] {
     for (int i = 0; i < kBatches; ++i) {
       Batch batch(static_cast<Stamp>(i + 1));
       for (int j = 0; j < 10; ++j) batch.put(fmt::format("k{}-{}", i, j), large);
@@ -281,9 +282,9 @@ TEST(GroupCommit, threads_that_write_and_read_at_once_lose_nothing) {
   auto engine = make_group_commit(*memory, pool, {number_key, 1});
   constexpr int kThreads = 6, kEach = 400;
   std::atomic<Stamp> stamps = 0;
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back([&, t] {
+    threads.emplace_back("worker", [&, t] {
       const std::string mine = fmt::format("k{}", t);
       Stamp last = 0;
       for (int i = 0; i < kEach; ++i) {
@@ -309,7 +310,7 @@ TEST(GroupCommit, threads_that_write_and_read_at_once_lose_nothing) {
       }
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (Thread& thread : threads) thread.join();
   ASSERT_TRUE(engine->sync().ok());
   EXPECT_EQ(read_counter(*memory, nullptr, "n").value(), kThreads * kEach);
   for (int t = 0; t < kThreads; ++t)

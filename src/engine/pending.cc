@@ -1,4 +1,4 @@
-#include "engine/group/pending.h"
+#include "engine/pending.h"
 
 #include <algorithm>
 #include <set>

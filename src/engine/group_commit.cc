@@ -1,9 +1,9 @@
-#include "engine/group/group_commit.h"
+#include "engine/group_commit.h"
 
 #include <algorithm>
 
 #include "base/log.h"
-#include "engine/group/pending.h"
+#include "engine/pending.h"
 #include "engine/rules.h"
 #include "sys/mutex.h"
 

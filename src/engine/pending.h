@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/group/fold.h"
+#include "engine/fold.h"
 
 namespace shoal::engine {
 

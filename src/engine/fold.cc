@@ -1,4 +1,4 @@
-#include "engine/group/fold.h"
+#include "engine/fold.h"
 
 #include <optional>
 
