@@ -1,7 +1,6 @@
 #include "metasvc/remote_transport.h"
 
 #include <algorithm>
-#include <deque>
 #include <optional>
 #include <unordered_map>
 
@@ -25,6 +24,7 @@ struct Pending {
   std::string body;
   rpc::Identity identity;
   std::chrono::nanoseconds give_up_at{0};  // boot time; 0: never
+  bool told = false;                       // that nobody answers: who asked is gone
   Done done;
 };
 using PendingPtr = std::shared_ptr<Pending>;
@@ -73,8 +73,8 @@ class Sender : public std::enable_shared_from_this<Sender> {
   SessionId session_ GUARDED_BY(mutex_) = 0;
   bool session_lost_ GUARDED_BY(mutex_) = false;
   std::vector<uint32_t> free_slots_ GUARDED_BY(mutex_);
-  std::vector<uint64_t> sequences_ GUARDED_BY(mutex_);      // of the last request of each slot
-  std::deque<PendingPtr> without_slot_ GUARDED_BY(mutex_);  // in order
+  std::vector<uint64_t> sequences_ GUARDED_BY(mutex_);       // of the last request of each slot
+  std::vector<PendingPtr> without_slot_ GUARDED_BY(mutex_);  // in order
   std::vector<PendingPtr> without_channel_ GUARDED_BY(mutex_);
   uint64_t waits_drawn_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<uint64_t, Done> lock_waits_ GUARDED_BY(mutex_);
@@ -309,33 +309,37 @@ void Sender::finish(const PendingPtr& request, Result<std::string> result) {
         free_slots_.push_back(request->identity.slot);
       } else {
         next = without_slot_.front();
-        without_slot_.pop_front();
+        without_slot_.erase(without_slot_.begin());
         next->identity.slot = request->identity.slot;
         next->identity.sequence = ++sequences_[request->identity.slot];
       }
     }
   }
   request->done(std::move(result));
-  if (next != nullptr) submit(next);
+  if (next == nullptr) return;
+  // Not here, on the channel's own thread: it must not be the last to hold the channel.
+  seams_.executor.post([self = shared_from_this(), next] { self->submit(next); });
 }
 
-// What waits for a connection for too long. It was perhaps executed: its slot is given up with it.
+// Who asked for what waits for a connection for too long is told. What was sent before is still
+// sent again: it was perhaps executed, and only its answer makes its slot free.
 void Sender::fail_overdue() {
-  std::vector<PendingPtr> overdue;
+  std::vector<Done> overdue;
   const auto now = seams_.clock.since_boot();
   {
     MutexLock lock(mutex_);
-    const auto late = [now](const PendingPtr& request) {
-      return request->give_up_at.count() != 0 && now >= request->give_up_at;
-    };
-    std::copy_if(without_channel_.begin(), without_channel_.end(), std::back_inserter(overdue),
-                 late);
-    std::erase_if(without_channel_, late);
-    std::copy_if(without_slot_.begin(), without_slot_.end(), std::back_inserter(overdue), late);
-    std::erase_if(without_slot_, late);
+    for (auto* waiting : {&without_channel_, &without_slot_}) {
+      for (const PendingPtr& request : *waiting) {
+        const bool late = request->give_up_at.count() != 0 && now >= request->give_up_at;
+        if (!late || request->told) continue;
+        request->told = true;
+        overdue.push_back(std::exchange(request->done, [](const Result<std::string>&) {}));
+      }
+    }
+    std::erase_if(without_slot_, [](const PendingPtr& request) { return request->told; });
   }
-  for (const PendingPtr& request : overdue)
-    request->done(error(EIO, "no meta server answered for {} ms", options_.soft_timeout.count()));
+  for (const Done& done : overdue)
+    done(error(EIO, "no meta server answered for {} ms", options_.soft_timeout.count()));
 }
 
 void Sender::lose_session() {
