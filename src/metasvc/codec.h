@@ -119,7 +119,10 @@ void take(const msgpack::object& from, T& number) {
 template <typename T>
 void take(const msgpack::object& from, std::optional<T>& value) {
   value.reset();
-  if (!from.is_nil()) take(from, value.emplace());
+  if (from.is_nil()) return;
+  T found{};
+  take(from, found);
+  value = std::move(found);
 }
 template <typename T>
 void take(const msgpack::object& from, std::vector<T>& values) {
