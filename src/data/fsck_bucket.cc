@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "data/verify_segment.h"
 #include "engine/for_each.h"
@@ -91,10 +92,6 @@ class BucketFsck {
     TRY_ASSIGN(std::vector<ByteRange> damaged, damaged_ranges(store_, volume_, id, record.length));
     bytes_read_ += record.length;
     if (check_.progress) check_.progress(bytes_read_);
-    for (const ByteRange& range : damaged) {
-      problem(fmt::format("segment {}: {} bytes from {} are damaged", id.to_string(),
-                          range.end - range.begin, range.begin));
-    }
     if (!damaged.empty()) damage_[id] = std::move(damaged);
     return {};
   }
@@ -124,6 +121,7 @@ class BucketFsck {
       uint64_t bytes = 0;
     };
     std::map<Ino, Hurt> hurt;
+    std::set<SegmentId> hurting;
     TRY(meta::each_extent(engine_, [&](Ino ino, const format::Extent& extent) -> Status {
       const auto damaged = damage_.find(extent.target.segment);
       if (damaged == damage_.end()) return {};
@@ -133,9 +131,18 @@ class BucketFsck {
         const uint64_t to = std::min(begin + extent.length, range.end);
         if (from >= to) continue;
         hurt.try_emplace(ino, Hurt{extent.offset + from - begin}).first->second.bytes += to - from;
+        hurting.insert(extent.target.segment);
       }
       return {};
     }));
+    // What no file has is nobody's loss: a power cut tears bytes that nothing was told of.
+    for (const SegmentId& id : hurting) {
+      for (const ByteRange& range : damage_[id]) {
+        if (range.end == kToTheEnd) continue;  // said before
+        problem(fmt::format("segment {}: {} bytes from {} are damaged", id.to_string(),
+                            range.end - range.begin, range.begin));
+      }
+    }
     for (const auto& [ino, file] : hurt) {
       problem(fmt::format("{} (inode {}): {} bytes cannot be read, the first at {}",
                           check_.name_of ? check_.name_of(ino) : "file", ino, file.bytes,

@@ -96,7 +96,8 @@ TEST_F(Power, leaving_out_a_sync_of_any_kind_is_noticed) {
                                           "engine behind a segment dying",
                                           "engine behind an id lease",
                                           "engine behind the volume's record"};
-  const uint64_t seeds_max = number_or("SHOAL_FORGET_SEEDS", 60);
+  // The rarest is missed in one seed of thirty or so; RocksDB's threads make that a matter of luck.
+  const uint64_t seeds_max = number_or("SHOAL_FORGET_SEEDS", 500);
   for (const std::string& kind : kinds) {
     std::optional<std::string> failure;
     Tally tally;
