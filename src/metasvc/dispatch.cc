@@ -1,7 +1,6 @@
 #include "metasvc/dispatch.h"
 
 #include <array>
-#include <unordered_map>
 
 #include "metasvc/codec.h"
 
@@ -146,7 +145,7 @@ Result<Nothing> run(Metadata& m, const Request&, const Sync&) { return nothing(m
 
 // --- the table ---
 
-Request request_of(const Identity& identity, meta::Caller caller) {
+Request request_of(const rpc::Identity& identity, meta::Caller caller) {
   Request request;
   request.session = identity.session;
   request.slot = identity.slot;
@@ -156,7 +155,8 @@ Request request_of(const Identity& identity, meta::Caller caller) {
 }
 
 template <typename M>
-Result<std::string> serve(Metadata& metadata, const Identity& identity, std::string_view body) {
+Result<std::string> serve(Metadata& metadata, const rpc::Identity& identity,
+                          std::string_view body) {
   TRY_ASSIGN(Asked<M> asked, decode<Asked<M>>(body));
   const Request request = request_of(identity, std::move(asked.caller));
   TRY_ASSIGN(const typename M::Reply reply, run(metadata, request, asked.arguments));
@@ -164,7 +164,7 @@ Result<std::string> serve(Metadata& metadata, const Identity& identity, std::str
 }
 
 struct Served {
-  Result<std::string> (*serve)(Metadata&, const Identity&, std::string_view) = nullptr;
+  Result<std::string> (*serve)(Metadata&, const rpc::Identity&, std::string_view) = nullptr;
   bool changes = false;
 };
 using Table = std::array<Served, 64>;
@@ -185,10 +185,8 @@ const Table& table() {
         SetXattr, RemoveXattr, SegmentOpen, CommitData, SegmentStored, SegmentDiscard, CopyRange,
         LockSet, ReleasePosixLocks, ReleaseHandleLocks>(table, true);
     // Served by who knows sessions (service.cc).
-    for (const uint16_t number :
-         {SessionClose::kNumber, Heartbeat::kNumber, LockWait::kNumber, LockCancel::kNumber}) {
-      table[number] = {nullptr, number == LockWait::kNumber || number == LockCancel::kNumber};
-    }
+    for (const uint16_t number : {LockWait::kNumber, LockCancel::kNumber})
+      table[number].changes = true;
     return table;
   }();
   return made;
@@ -200,11 +198,11 @@ bool changes_anything(uint16_t method) {
   return method < table().size() && table()[method].changes;
 }
 
-void dispatch(Metadata& metadata, uint16_t method, const Identity& identity, std::string_view body,
-              const std::function<void(Result<std::string>)>& done) {
+Result<std::string> dispatch(Metadata& metadata, uint16_t method, const rpc::Identity& identity,
+                             std::string_view body) {
   if (method >= table().size() || table()[method].serve == nullptr)
-    return done(error(ENOSYS, "method {} is not known here: the peer is newer", method));
-  done(table()[method].serve(metadata, identity, body));
+    return error(ENOSYS, "method {} is not known here: the peer is newer", method);
+  return table()[method].serve(metadata, identity, body);
 }
 
 }  // namespace shoal::metasvc

@@ -5,7 +5,7 @@
 #include "engine/memory/memory_engine.h"
 #include "meta/owner.h"
 #include "metasvc/codec.h"
-#include "metasvc/remote_metadata.h"
+#include "metasvc/loopback_test_util.h"
 #include "sim/fake_clock.h"
 #include "sim/manual_executor.h"
 #include "sim/seeded_random.h"
@@ -15,30 +15,16 @@ namespace {
 
 std::string hex(std::string_view bytes) { return to_hex(as_bytes(bytes)); }
 
-// Each request as one call of the dispatcher, remembered.
-class Loopback final : public Transport {
+// Remembers the requests.
+class RecordingLoopback final : public Loopback {
  public:
-  explicit Loopback(meta::Metadata& metadata) : metadata_(metadata) {}
-  Result<std::string> call(uint16_t method, const Identity& identity, std::string body) override {
-    Result<std::string> answer = Error(EIO);
+  using Loopback::Loopback;
+  Result<std::string> call(uint16_t method, const rpc::Identity& identity,
+                           std::string body) override {
     requests.emplace_back(method, body);
-    dispatch(metadata_, method, identity, body,
-             [&answer](Result<std::string> told) { answer = std::move(told); });
-    return answer;
+    return Loopback::call(method, identity, std::move(body));
   }
-  uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
-                         std::function<void(Result<std::string>)> done) override {
-    return metadata_.lock_wait(request, ino, wanted,
-                               [done = std::move(done)](const Status& status) {
-                                 done(status.ok() ? Result<std::string>("") : status.error());
-                               });
-  }
-  void cancel_lock(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
-
   std::vector<std::pair<uint16_t, std::string>> requests;
-
- private:
-  meta::Metadata& metadata_;
 };
 
 struct Protocol : ::testing::Test {
@@ -47,7 +33,7 @@ struct Protocol : ::testing::Test {
                         random)
         .value();
     owner = meta::open_owner(*engine, clock, random, executor).value();
-    transport = std::make_unique<Loopback>(owner->metadata());
+    transport = std::make_unique<RecordingLoopback>(owner->metadata());
     remote = make_remote_metadata(*transport);
     request.session = remote->session_open("host", "test").value();
     request.caller.kernel_checked = true;
@@ -58,7 +44,7 @@ struct Protocol : ::testing::Test {
   sim::ManualExecutor executor{clock};
   std::unique_ptr<engine::KvEngine> engine = engine::make_memory_engine();
   std::unique_ptr<meta::OwnerHandle> owner;
-  std::unique_ptr<Loopback> transport;
+  std::unique_ptr<RecordingLoopback> transport;
   std::unique_ptr<meta::Metadata> remote;
   meta::Request request;
 };
@@ -144,8 +130,8 @@ TEST_F(Protocol, garbage_is_refused_and_changes_nothing) {
       // What is well-formed by chance would change something: only whether it decodes.
       body.resize(body.size() / 2);
     }
-    dispatch(owner->metadata(), method, {request.session, 0, 0}, body,
-             [&](const Result<std::string>& answer) { refused += answer.code() == EBADMSG; });
+    const rpc::Identity identity{.session = request.session};
+    refused += dispatch(owner->metadata(), method, identity, body).code() == EBADMSG;
   }
   EXPECT_GT(refused, 5'000);
   EXPECT_EQ(owner->metadata().usage().value().inodes, inodes);

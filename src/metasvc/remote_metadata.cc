@@ -297,8 +297,8 @@ class RemoteMetadata final : public meta::Metadata {
     request.session = session;
     return request;
   }
-  static Identity identity(const Request& request) {
-    return {request.session, request.slot, request.sequence};
+  static rpc::Identity identity(const Request& request) {
+    return {request.session, request.sequence, request.slot};
   }
   template <typename T>
   static Status status(const Result<T>& result) {

@@ -17,7 +17,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   // Blocks until the owner answered, however often the connection is lost meanwhile.
-  virtual Result<std::string> call(uint16_t method, const Identity& identity, std::string body) = 0;
+  virtual Result<std::string> call(uint16_t method, const rpc::Identity& identity,
+                                   std::string body) = 0;
   // `done` runs exactly once, on some thread: granted, EDEADLK, EINTR after cancel_lock().
   virtual uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
                                  std::function<void(Result<std::string>)> done) = 0;

@@ -56,6 +56,10 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void reconnect_now(milliseconds delay);
   void heartbeat();
 
+  void give_slot(Pending& request, uint32_t slot) REQUIRES(mutex_) {
+    request.identity.slot = slot;
+    request.identity.sequence = ++sequences_[slot];
+  }
   void submit(const PendingPtr& request);
   void answered(const PendingPtr& request, uint64_t number, rpc::Answer answer);
   void finish(const PendingPtr& request, Result<std::string> result);
@@ -244,9 +248,8 @@ void Sender::send(uint16_t method, std::string body, Done done) {
         without_slot_.push_back(request);
         return;
       }
-      request->identity.slot = free_slots_.back();
+      give_slot(*request, free_slots_.back());
       free_slots_.pop_back();
-      request->identity.sequence = ++sequences_[request->identity.slot];
     }
   }
   if (stopped) return request->done(error(EIO, "the mount is ending"));
@@ -310,8 +313,7 @@ void Sender::finish(const PendingPtr& request, Result<std::string> result) {
       } else {
         next = without_slot_.front();
         without_slot_.erase(without_slot_.begin());
-        next->identity.slot = request->identity.slot;
-        next->identity.sequence = ++sequences_[request->identity.slot];
+        give_slot(*next, request->identity.slot);
       }
     }
   }
@@ -407,7 +409,7 @@ class RemoteTransportImpl final : public RemoteTransport {
   explicit RemoteTransportImpl(std::shared_ptr<Sender> sender) : sender_(std::move(sender)) {}
   ~RemoteTransportImpl() override { sender_->stop(); }
 
-  Result<std::string> call(uint16_t method, const Identity&, std::string body) override {
+  Result<std::string> call(uint16_t method, const rpc::Identity&, std::string body) override {
     struct Waiting {
       Mutex mutex;
       CondVar told;

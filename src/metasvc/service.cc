@@ -17,6 +17,8 @@ using rpc::Call;
 using rpc::KeptReply;
 using rpc::ReplyCache;
 
+constexpr size_t kLocksToldMax = 64;  // of a session: told, and kept for its next connection
+
 void answer(Call& call, const KeptReply& reply) {
   if (reply.code == 0) {
     call.reply(reply.body);
@@ -206,10 +208,8 @@ void Service::run(const SessionPtr& session, const Call& call, Answer done) {
     case LockCancel::kNumber:
       return later(cancel_lock(session, call));
     default:
-      break;
+      return later(dispatch(metadata_, call.method(), call.identity(), call.body()));
   }
-  const rpc::Identity& id = call.identity();
-  dispatch(metadata_, call.method(), {session->id, id.slot, id.sequence}, call.body(), later);
 }
 
 void Service::execute(const SessionPtr& session, const std::shared_ptr<Call>& call) {
@@ -277,7 +277,8 @@ void Service::lock_done(const SessionPtr& session, uint64_t wait, int code) {
     session->lock_waits.erase(wait);
     session->locks_done[wait] = code;
     // What was told long ago was heard: a session asks again at once after it lost its connection.
-    while (session->locks_done.size() > 64) session->locks_done.erase(session->locks_done.begin());
+    while (session->locks_done.size() > kLocksToldMax)
+      session->locks_done.erase(session->locks_done.begin());
     peer = session->peer;
   }
   LockDone done;

@@ -4,7 +4,7 @@
 #include "data/fsck_bucket.h"
 #include "engine/memory/memory_engine.h"
 #include "engine/rocksdb/hasty_env.h"
-#include "metasvc/remote_metadata.h"
+#include "metasvc/loopback_test_util.h"
 #include "object/folder/folder_store.h"
 #include "object/memory/memory_store.h"
 
@@ -111,31 +111,21 @@ class World::MortalEngine final : public engine::KvEngine {
   std::string last_ GUARDED_BY(mutex_);
 };
 
-// The way to the owner and back, without a network: a reply leaves when its commit is durable.
-class World::Loopback final : public metasvc::Transport {
+// A reply leaves when its commit is durable.
+class World::DurableLoopback final : public metasvc::Loopback {
  public:
-  Loopback(meta::Metadata& metadata, engine::GroupCommit& groups)
-      : metadata_(metadata), groups_(groups) {}
-  Result<std::string> call(uint16_t method, const metasvc::Identity& identity,
+  DurableLoopback(meta::Metadata& metadata, engine::GroupCommit& groups)
+      : Loopback(metadata), groups_(groups) {}
+  Result<std::string> call(uint16_t method, const rpc::Identity& identity,
                            std::string body) override {
-    Result<std::string> answer = Error(EIO);
-    metasvc::dispatch(metadata_, method, identity, body,
-                      [&answer](Result<std::string> told) { answer = std::move(told); });
+    Result<std::string> answer = Loopback::call(method, identity, std::move(body));
     groups_.when_durable([&answer](const Status& durable) {
       if (!durable.ok()) answer = durable.error();
     });
     return answer;
   }
-  uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
-                         std::function<void(Result<std::string>)> done) override {
-    return metadata_.lock_wait(request, ino, wanted, [done](const Status& status) {
-      done(status.ok() ? Result<std::string>("") : status.error());
-    });
-  }
-  void cancel_lock(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
 
  private:
-  meta::Metadata& metadata_;
   engine::GroupCommit& groups_;
 };
 
@@ -205,7 +195,7 @@ Status World::open_parts() {
   }
   TRY_ASSIGN(owner_, meta::open_owner(*engine, clock, random_, *executor_));
   if (options_.behind_a_server) {
-    loopback_ = std::make_unique<Loopback>(owner_->metadata(), *groups_);
+    loopback_ = std::make_unique<DurableLoopback>(owner_->metadata(), *groups_);
     remote_ = metasvc::make_remote_metadata(*loopback_);
   }
   TRY_ASSIGN(volume_, owner_->metadata().volume());

@@ -112,7 +112,7 @@ class World {
 
  private:
   class MortalEngine;
-  class Loopback;
+  class DurableLoopback;
 
   Status open_parts();
   Status settle_lost_segments();
@@ -136,7 +136,7 @@ class World {
   std::unique_ptr<object::ObjectStore> store_;
   std::unique_ptr<engine::GroupCommit> groups_;
   std::unique_ptr<meta::OwnerHandle> owner_;
-  std::unique_ptr<Loopback> loopback_;
+  std::unique_ptr<DurableLoopback> loopback_;
   std::unique_ptr<meta::Metadata> remote_;
   std::unique_ptr<cache::BlockCache> cache_;
   std::unique_ptr<data::Staging> staging_;
