@@ -9,16 +9,11 @@ namespace {
 
 using Kind = Write::Kind;
 
-bool is_merge(Kind kind) { return kind == Kind::kMergeAdd || kind == Kind::kMergeMax; }
-bool expects_a_stamp(Kind kind) {
-  return kind == Kind::kUpdate || kind == Kind::kErase || kind == Kind::kCheck;
-}
-
 // The key is there with a value afterwards, whatever it was before. The second of them decides the
 // value, the first what is expected.
 Write value_over(const Write& first, const Write& second) {
   Write both = second;
-  if (expects_a_stamp(first.kind)) {
+  if (expects_stamp(first.kind)) {
     both.kind = Kind::kUpdate;
     both.expected = first.expected;
   } else {
@@ -31,8 +26,8 @@ Write value_over(const Write& first, const Write& second) {
 
 Write absent_over(const Write& first, const Write& second) {
   Write both = second;
-  both.kind = expects_a_stamp(first.kind) ? Kind::kErase : Kind::kRemove;
-  both.expected = expects_a_stamp(first.kind) ? first.expected : 0;
+  both.kind = expects_stamp(first.kind) ? Kind::kErase : Kind::kRemove;
+  both.expected = expects_stamp(first.kind) ? first.expected : 0;
   return both;
 }
 

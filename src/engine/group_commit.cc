@@ -51,8 +51,8 @@ class Groups : public std::enable_shared_from_this<Groups> {
 
   void run();  // a task: sends groups until there are none, or one has to wait
   std::shared_ptr<Group> begin_sending();
-  Batch batch_of(const Group& group, uint64_t n) const;
-  Sent send(Group& group, uint64_t n, std::string& why);
+  Batch batch_of(const Group& group) const;
+  Sent send(Group& group, std::string& why);
   void sent(Sent outcome, const Group& group, const std::string& why);
   Status broken_error() const REQUIRES(mutex_);
   std::vector<Waiter> take_waiters() REQUIRES(mutex_);
@@ -146,19 +146,15 @@ std::shared_ptr<Group> Groups::begin_sending() {
     return nullptr;
   }
   const std::shared_ptr<Group> group = pending_.groups().front();
+  group->number = next_;
   group->sent = sending_ = calling_ = true;
   return group;
 }
 
 void Groups::run() {
   while (const std::shared_ptr<Group> group = begin_sending()) {
-    uint64_t n = 0;
-    {
-      MutexLock lock(mutex_);
-      n = next_;
-    }
     std::string why;
-    const Sent outcome = send(*group, n, why);
+    const Sent outcome = send(*group, why);
     sent(outcome, *group, why);
     if (outcome != Sent::kAgain) continue;
     const auto delay = std::min(kLastRetry, kFirstRetry * (1 << std::min(group->tries, 10u)));
@@ -167,17 +163,17 @@ void Groups::run() {
   }
 }
 
-Batch Groups::batch_of(const Group& group, uint64_t n) const {
+Batch Groups::batch_of(const Group& group) const {
   Batch batch(group.stamp);
   for (const auto& [key, write] : group.fold.writes()) batch.add(write);
-  batch.insert(options_.key_of(n), {});
-  if (n > options_.next) batch.remove(options_.key_of(n - 1));
+  batch.insert(options_.key_of(group.number), {});
+  if (group.number > options_.next) batch.remove(options_.key_of(group.number - 1));
   return batch;
 }
 
-Groups::Sent Groups::send(Group& group, uint64_t n, std::string& why) {
+Groups::Sent Groups::send(Group& group, std::string& why) {
   ++group.tries;
-  const Result<CommitResult> result = under_.commit(batch_of(group, n));
+  const Result<CommitResult> result = under_.commit(batch_of(group));
   if (!result.ok()) {
     why = result.error().text();
     const bool hopeless = result.code() == EINVAL || result.code() == E2BIG;
@@ -190,7 +186,8 @@ Groups::Sent Groups::send(Group& group, uint64_t n, std::string& why) {
     return Sent::kAgain;
   }
   const std::vector<std::string>& keys = result->conflicts;
-  const bool there = std::find(keys.begin(), keys.end(), options_.key_of(n)) != keys.end();
+  const bool there =
+      std::find(keys.begin(), keys.end(), options_.key_of(group.number)) != keys.end();
   if (there && group.doubtful) return Sent::kDone;
   why = fmt::format("key {} is not what this owner wrote: a second owner, or a fault of ours",
                     keys.empty() ? "?" : to_hex(as_bytes(keys.front())));

@@ -72,8 +72,7 @@ std::map<std::string, Pending::View> Pending::views(std::string_view begin,
 std::vector<std::string> Pending::conflicts(const Batch& batch) const {
   std::vector<std::string> wrong;
   for (const Write& write : batch.writes()) {
-    const bool stamped =
-        write.kind == Kind::kUpdate || write.kind == Kind::kErase || write.kind == Kind::kCheck;
+    const bool stamped = expects_stamp(write.kind);
     if (!stamped && write.kind != Kind::kInsert) continue;
     const std::optional<View> found = view(write.key);
     if (!found || !found->known) continue;

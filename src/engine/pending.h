@@ -16,6 +16,7 @@ namespace shoal::engine {
 
 struct Group {
   Fold fold;
+  uint64_t number = 0;    // n of its `N n`, once it was sent
   uint64_t last = 0;      // number of the last batch in it
   Stamp stamp = 0;        // of that batch
   bool sent = false;      // takes no more batches

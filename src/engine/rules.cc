@@ -68,8 +68,16 @@ Status check_ingest(const std::vector<Item>& items) {
   return {};
 }
 
+bool is_merge(Write::Kind kind) {
+  return kind == Write::Kind::kMergeAdd || kind == Write::Kind::kMergeMax;
+}
+
+bool expects_stamp(Write::Kind kind) {
+  return kind == Write::Kind::kUpdate || kind == Write::Kind::kErase || kind == Write::Kind::kCheck;
+}
+
 int64_t merge_counters(Write::Kind kind, int64_t a, int64_t b) {
-  CHECK(kind == Write::Kind::kMergeAdd || kind == Write::Kind::kMergeMax);
+  CHECK(is_merge(kind));
   if (kind == Write::Kind::kMergeMax) return std::max(a, b);
   return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
 }

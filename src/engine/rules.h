@@ -22,6 +22,10 @@ Status check_scan_limit(size_t limit);
 // EINVAL unless the keys ascend strictly and keys and values keep the limits.
 Status check_ingest(const std::vector<Item>& items);
 
+// Whether the write counts, and whether it needs a key that is there with `expected`.
+bool is_merge(Write::Kind kind);
+bool expects_stamp(Write::Kind kind);
+
 // `a` merged with `b`. Addition wraps: a counter can not make a commit fail.
 int64_t merge_counters(Write::Kind kind, int64_t a, int64_t b);
 

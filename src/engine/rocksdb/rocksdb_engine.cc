@@ -223,10 +223,7 @@ Result<bool> RocksdbEngine::holds(const Write& write) const {
   return view.stamp == write.expected;
 }
 
-bool is_typed(Write::Kind kind) {
-  return kind == Write::Kind::kInsert || kind == Write::Kind::kUpdate ||
-         kind == Write::Kind::kErase || kind == Write::Kind::kCheck;
-}
+bool is_typed(Write::Kind kind) { return kind == Write::Kind::kInsert || expects_stamp(kind); }
 
 Result<CommitResult> RocksdbEngine::commit(const Batch& batch) {
   TRY(writable());

@@ -23,7 +23,7 @@ std::optional<Operand> decode_operand(std::string_view bytes) {
   const auto kind = static_cast<Write::Kind>(in.u8());
   const auto number = static_cast<int64_t>(in.le64());
   if (!in.ok() || in.remaining() != 0) return std::nullopt;
-  if (kind != Write::Kind::kMergeAdd && kind != Write::Kind::kMergeMax) return std::nullopt;
+  if (!is_merge(kind)) return std::nullopt;
   return Operand{kind, number};
 }
 
@@ -83,7 +83,7 @@ Result<StoredView> decode_stored(std::string_view stored) {
 }
 
 std::string encode_operand(Write::Kind kind, std::string_view value) {
-  CHECK(kind == Write::Kind::kMergeAdd || kind == Write::Kind::kMergeMax);
+  CHECK(is_merge(kind));
   std::string operand;
   operand.reserve(kOperandBytes);
   Encoder out(operand);
