@@ -83,15 +83,15 @@ StagingImpl::StagingImpl(const StagingSeams& seams, const StagingIdentity& ident
 
 StagingImpl::~StagingImpl() {
   timer_.reset();
-  gate_->close();
+  gate_->shut();
 }
 
 void StagingImpl::post(std::function<void()> body) {
-  seams_.executor.post([gate = gate_, body = std::move(body)] { gate->run(body); });
+  seams_.executor.post([gate = gate_, body = std::move(body)] { gate->pass(body); });
 }
 
 void StagingImpl::post_after(std::chrono::nanoseconds delay, std::function<void()> body) {
-  seams_.executor.post_after(delay, [gate = gate_, body = std::move(body)] { gate->run(body); });
+  seams_.executor.post_after(delay, [gate = gate_, body = std::move(body)] { gate->pass(body); });
 }
 
 void StagingImpl::announce() {

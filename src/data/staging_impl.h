@@ -42,8 +42,8 @@
 #include "data/sequential_streams.h"
 #include "data/staging.h"
 #include "data/staging_folder.h"
-#include "data/staging_gate.h"
 #include "sys/executor.h"
+#include "sys/gate.h"
 #include "sys/mutex.h"
 
 namespace shoal::data {
@@ -205,8 +205,8 @@ class StagingImpl final : public Staging {
   const StagingIdentity identity_;
   const StagingOptions options_;
   const std::unique_ptr<StoreFolder> folder_;
-  const std::shared_ptr<TaskGate> gate_ =
-      std::make_shared<TaskGate>();     // shared with tasks that outlive this
+  const std::shared_ptr<Gate> gate_ =
+      std::make_shared<Gate>();         // shared with tasks that outlive this
   meta::Metadata* metadata_ = nullptr;  // since replay()
   uint32_t store_number_ = 0;
   std::atomic<bool> replayed_{false};

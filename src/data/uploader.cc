@@ -169,12 +169,12 @@ void StagingImpl::upload(const JournalPtr& journal) {
   call.priority = object::Priority::kWriteback;
   // The store tries for minutes before it gives an upload back; people want to know at once.
   call.on_retry = [this, gate = gate_, segment = journal->segment](const Error& why) {
-    gate->run(
+    gate->pass(
         [&] { note_upload_error(fmt::format("segment {}: {}", segment.to_string(), why.text())); });
   };
   // Neither this object nor the gate need to be alive when the store answers; the bytes do.
   auto done = [this, one, gate = gate_, executor = &seams_.executor](Result<std::string> result) {
-    executor->post([this, one, gate, result] { gate->run([&] { finish_upload(one, result); }); });
+    executor->post([this, one, gate, result] { gate->pass([&] { finish_upload(one, result); }); });
   };
   seams_.store.put(format::segment_object_key(identity_.volume, journal->segment), std::move(spans),
                    call, done);

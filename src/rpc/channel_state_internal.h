@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "rpc/channel.h"
-#include "rpc/gate_internal.h"
 #include "rpc/link_internal.h"
+#include "sys/gate.h"
 #include "sys/mutex.h"
 
 namespace shoal::rpc {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "rpc/gate_internal.h"
 #include "rpc/server.h"
+#include "sys/gate.h"
 #include "sys/mutex.h"
 
 namespace shoal::rpc {

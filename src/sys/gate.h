@@ -1,5 +1,6 @@
 // Lets callbacks through until it is shut; shutting waits for those that are running. So that
-// whoever owns what callbacks use may destroy it.
+// whoever owns what callbacks use may destroy it, while an executor may still run them at any later
+// time: those share the gate, and no longer get in.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,7 @@
 
 #include "sys/mutex.h"
 
-namespace shoal::rpc {
+namespace shoal {
 
 class Gate {
  public:
@@ -37,4 +38,4 @@ class Gate {
   bool shut_ GUARDED_BY(mutex_) = false;
 };
 
-}  // namespace shoal::rpc
+}  // namespace shoal
