@@ -8,8 +8,7 @@
 
 namespace shoal::metasvc {
 
-struct Nothing {};
-inline auto fields(Nothing&) { return std::tuple<>(); }
+struct Nothing {};  // also what has no arguments is one
 inline auto fields(const Nothing&) { return std::tuple<>(); }
 
 // Before the arguments of each: on whose behalf. Session, slot and sequence are the frame's.
@@ -50,9 +49,7 @@ struct StoreOpen : Method<3, uint32_t> {
 };
 SHOAL_WIRE_FIELDS(StoreOpen, v.session, v.store, v.host, v.path, v.nonce)
 
-struct Heartbeat : Method<4, Nothing> {};  // the session lives; also after a reconnect
-inline auto fields(Heartbeat&) { return std::tuple<>(); }
-inline auto fields(const Heartbeat&) { return std::tuple<>(); }
+struct Heartbeat : Method<4, Nothing>, Nothing {};  // the session lives; also after a reconnect
 
 // --- namespace ---
 struct Lookup : Method<10, meta::Attr> {
@@ -265,15 +262,9 @@ struct LockCancel : Method<55, Nothing> {  // its LockDone says EINTR, or that i
 SHOAL_WIRE_FIELDS(LockCancel, v.wait)
 
 // --- volume ---
-struct Usage : Method<60, meta::VolumeUsage> {};
-inline auto fields(Usage&) { return std::tuple<>(); }
-inline auto fields(const Usage&) { return std::tuple<>(); }
-struct DescribeVolume : Method<61, format::Volume> {};
-inline auto fields(DescribeVolume&) { return std::tuple<>(); }
-inline auto fields(const DescribeVolume&) { return std::tuple<>(); }
-struct Sync : Method<62, Nothing> {};
-inline auto fields(Sync&) { return std::tuple<>(); }
-inline auto fields(const Sync&) { return std::tuple<>(); }
+struct Usage : Method<60, meta::VolumeUsage>, Nothing {};
+struct DescribeVolume : Method<61, format::Volume>, Nothing {};
+struct Sync : Method<62, Nothing>, Nothing {};
 
 // --- what the owner tells unasked ---
 struct LockDone {  // granted (0), EDEADLK, EINTR

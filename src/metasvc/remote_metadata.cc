@@ -13,25 +13,16 @@ class RemoteMetadata final : public meta::Metadata {
 
   // --- sessions and stores ---
   Result<SessionId> session_open(const std::string& host, const std::string& description) override {
-    SessionOpen a;
-    a.host = host;
-    a.description = description;
-    return ask({}, std::move(a));
+    return ask({}, SessionOpen{.host = host, .description = description});
   }
   Status session_close(SessionId session) override {
-    SessionClose a;
-    a.session = session;
-    return tell(of(session), std::move(a));
+    return tell(of(session), SessionClose{.session = session});
   }
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                               const std::string& path, uint64_t nonce) override {
-    StoreOpen a;
-    a.session = session;
-    a.store = store;
-    a.host = host;
-    a.path = path;
-    a.nonce = nonce;
-    return ask(of(session), std::move(a));
+    return ask(
+        of(session),
+        StoreOpen{.session = session, .store = store, .host = host, .path = path, .nonce = nonce});
   }
 
   // --- namespace ---
@@ -39,79 +30,49 @@ class RemoteMetadata final : public meta::Metadata {
     return named<Lookup>(request, parent, name);
   }
   Result<meta::Attr> getattr(const Request& request, Ino ino) override {
-    GetAttr a;
-    a.ino = ino;
-    return ask(request, std::move(a));
+    return ask(request, GetAttr{.ino = ino});
   }
   std::vector<Result<meta::Attr>> getattr_many(const Request& request,
                                                const std::vector<Ino>& inos) override {
-    GetAttrMany a;
-    a.inos = inos;
-    return many(ask(request, std::move(a)), inos.size());
+    return many(ask(request, GetAttrMany{.inos = inos}), inos.size());
   }
   Result<meta::Attr> lookup_path(const Request& request, Ino from, std::string_view path) override {
-    LookupPath a;
-    a.from = from;
-    a.path = path;
-    return ask(request, std::move(a));
+    return ask(request, LookupPath{.from = from, .path = std::string(path)});
   }
   Result<meta::Attr> mknod(const Request& request, Ino parent, std::string_view name, uint32_t mode,
                            uint64_t rdev) override {
-    MakeNode a;
-    a.parent = parent;
-    a.name = name;
-    a.mode = mode;
-    a.rdev = rdev;
-    return ask(request, std::move(a));
+    return ask(request,
+               MakeNode{.parent = parent, .name = std::string(name), .mode = mode, .rdev = rdev});
   }
   Result<meta::Attr> mkdir(const Request& request, Ino parent, std::string_view name,
                            uint32_t mode) override {
-    MakeDirectory a;
-    a.parent = parent;
-    a.name = name;
-    a.mode = mode;
-    return ask(request, std::move(a));
+    return ask(request, MakeDirectory{.parent = parent, .name = std::string(name), .mode = mode});
   }
   Result<meta::Attr> symlink(const Request& request, Ino parent, std::string_view name,
                              std::string_view target) override {
-    MakeSymlink a;
-    a.parent = parent;
-    a.name = name;
-    a.target = target;
-    return ask(request, std::move(a));
+    return ask(
+        request,
+        MakeSymlink{.parent = parent, .name = std::string(name), .target = std::string(target)});
   }
   Result<meta::Attr> link(const Request& request, Ino ino, Ino parent,
                           std::string_view name) override {
-    Link a;
-    a.ino = ino;
-    a.parent = parent;
-    a.name = name;
-    return ask(request, std::move(a));
+    return ask(request, Link{.ino = ino, .parent = parent, .name = std::string(name)});
   }
   Result<meta::Created> create(const Request& request, Ino parent, std::string_view name,
                                uint32_t mode, meta::OpenFlags flags, bool exclusive) override {
-    Create a;
-    a.parent = parent;
-    a.name = name;
-    a.mode = mode;
-    a.flags = flags;
-    a.exclusive = exclusive;
-    return ask(request, std::move(a));
+    return ask(request, Create{.parent = parent,
+                               .name = std::string(name),
+                               .mode = mode,
+                               .flags = flags,
+                               .exclusive = exclusive});
   }
   std::vector<Result<meta::Created>> create_many(const Request& request, Ino parent,
                                                  const std::vector<CreateMany>& files) override {
-    metasvc::CreateMany a;
-    a.parent = parent;
-    a.files = files;
-    return many(ask(request, std::move(a)), files.size());
+    return many(ask(request, metasvc::CreateMany{.parent = parent, .files = files}), files.size());
   }
   Result<meta::Opened> create_unnamed(const Request& request, Ino parent, uint32_t mode,
                                       meta::OpenFlags flags) override {
-    CreateUnnamed a;
-    a.parent = parent;
-    a.mode = mode;
-    a.flags = flags;
-    return ask(request, std::move(a));
+    return ask(request, CreateUnnamed{.parent = parent, .mode = mode, .flags = flags});
   }
   Result<meta::Attr> unlink(const Request& request, Ino parent, std::string_view name) override {
     return named<Unlink>(request, parent, name);
@@ -121,138 +82,87 @@ class RemoteMetadata final : public meta::Metadata {
   }
   Result<Renamed> rename(const Request& request, Ino parent, std::string_view name, Ino new_parent,
                          std::string_view new_name, meta::RenameMode mode) override {
-    Rename a;
-    a.parent = parent;
-    a.name = name;
-    a.new_parent = new_parent;
-    a.new_name = new_name;
-    a.mode = mode;
-    return ask(request, std::move(a));
+    return ask(request, Rename{.parent = parent,
+                               .name = std::string(name),
+                               .new_parent = new_parent,
+                               .new_name = std::string(new_name),
+                               .mode = mode});
   }
   Result<std::string> readlink(const Request& request, Ino ino) override {
-    ReadLink a;
-    a.ino = ino;
-    return ask(request, std::move(a));
+    return ask(request, ReadLink{.ino = ino});
   }
   Result<meta::Attr> setattr(const Request& request, Ino ino,
                              const meta::SetAttr& change) override {
-    SetAttributes a;
-    a.ino = ino;
-    a.change = change;
-    return ask(request, std::move(a));
+    return ask(request, SetAttributes{.ino = ino, .change = change});
   }
   Result<meta::DirPage> readdir(const Request& request, Ino ino, std::string_view after,
                                 size_t limit, bool with_attributes) override {
-    ReadDirectory a;
-    a.ino = ino;
-    a.after = after;
-    a.limit = limit;
-    a.with_attributes = with_attributes;
-    return ask(request, std::move(a));
+    return ask(request, ReadDirectory{.ino = ino,
+                                      .after = std::string(after),
+                                      .limit = limit,
+                                      .with_attributes = with_attributes});
   }
 
   // --- open files ---
   Result<meta::Opened> open(const Request& request, Ino ino, meta::OpenFlags flags) override {
-    Open a;
-    a.ino = ino;
-    a.flags = flags;
-    return ask(request, std::move(a));
+    return ask(request, Open{.ino = ino, .flags = flags});
   }
   Status release(const Request& request, Ino ino, meta::OpenFlags flags) override {
-    Release a;
-    a.ino = ino;
-    a.flags = flags;
-    return tell(request, std::move(a));
+    return tell(request, Release{.ino = ino, .flags = flags});
   }
 
   // --- extended attributes ---
   Result<std::string> getxattr(const Request& request, Ino ino, std::string_view name) override {
-    GetXattr a;
-    a.ino = ino;
-    a.name = name;
-    return ask(request, std::move(a));
+    return ask(request, GetXattr{.ino = ino, .name = std::string(name)});
   }
   Result<std::vector<std::string>> listxattr(const Request& request, Ino ino) override {
-    ListXattr a;
-    a.ino = ino;
-    return ask(request, std::move(a));
+    return ask(request, ListXattr{.ino = ino});
   }
   Status setxattr(const Request& request, Ino ino, std::string_view name, std::string_view value,
                   XattrMode mode, bool kill_sgid) override {
-    SetXattr a;
-    a.ino = ino;
-    a.name = name;
-    a.value = value;
-    a.mode = mode;
-    a.kill_sgid = kill_sgid;
-    return tell(request, std::move(a));
+    return tell(request, SetXattr{.ino = ino,
+                                  .name = std::string(name),
+                                  .value = std::string(value),
+                                  .mode = mode,
+                                  .kill_sgid = kill_sgid});
   }
   Status removexattr(const Request& request, Ino ino, std::string_view name) override {
-    RemoveXattr a;
-    a.ino = ino;
-    a.name = name;
-    return tell(request, std::move(a));
+    return tell(request, RemoveXattr{.ino = ino, .name = std::string(name)});
   }
 
   // --- data ---
   Result<meta::ExtentPage> extents(const Request& request, Ino ino, uint64_t from,
                                    size_t limit) override {
-    Extents a;
-    a.ino = ino;
-    a.from = from;
-    a.limit = limit;
-    return ask(request, std::move(a));
+    return ask(request, Extents{.ino = ino, .from = from, .limit = limit});
   }
   Status segment_open(const Request& request, const SegmentId& id, uint32_t store) override {
-    SegmentOpen a;
-    a.id = id;
-    a.store = store;
-    return tell(request, std::move(a));
+    return tell(request, SegmentOpen{.id = id, .store = store});
   }
   Result<meta::CommitReply> commit_data(const Request& request, uint32_t store,
                                         const std::vector<meta::DataRecord>& records) override {
-    CommitData a;
-    a.store = store;
-    a.records = records;
-    return ask(request, std::move(a));
+    return ask(request, CommitData{.store = store, .records = records});
   }
   Status segment_stored(const Request& request, const SegmentId& id, uint64_t length,
                         bool complete) override {
-    SegmentStored a;
-    a.id = id;
-    a.length = length;
-    a.complete = complete;
-    return tell(request, std::move(a));
+    return tell(request, SegmentStored{.id = id, .length = length, .complete = complete});
   }
   Status segment_discard(const Request& request, const SegmentId& id) override {
-    SegmentDiscard a;
-    a.id = id;
-    return tell(request, std::move(a));
+    return tell(request, SegmentDiscard{.id = id});
   }
   Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t store) override {
-    StoreSegments a;
-    a.store = store;
-    return ask({}, std::move(a));
+    return ask({}, StoreSegments{.store = store});
   }
   Result<meta::Attr> copy_range(const Request& request, Ino source, uint64_t from, Ino target,
                                 uint64_t to, uint64_t length) override {
-    CopyRange a;
-    a.source = source;
-    a.from = from;
-    a.target = target;
-    a.to = to;
-    a.length = length;
-    return ask(request, std::move(a));
+    return ask(
+        request,
+        CopyRange{.source = source, .from = from, .target = target, .to = to, .length = length});
   }
   Result<uint64_t> space_grant(const Request& request, uint64_t want_bytes) override {
-    SpaceGrant a;
-    a.want_bytes = want_bytes;
-    return ask(request, std::move(a));
+    return ask(request, SpaceGrant{.want_bytes = want_bytes});
   }
   void space_return(const Request& request, uint64_t bytes) override {
-    SpaceReturn a;
-    a.bytes = bytes;
-    tell(request, std::move(a)).ignore("the session's end gives it back");
+    tell(request, SpaceReturn{.bytes = bytes}).ignore("the session's end gives it back");
   }
 
   // --- locks ---
@@ -271,16 +181,12 @@ class RemoteMetadata final : public meta::Metadata {
   }
   void lock_cancel(uint64_t ticket) override { transport_.cancel_lock(ticket); }
   void release_posix_locks(const Request& request, Ino ino, uint64_t owner) override {
-    ReleasePosixLocks a;
-    a.ino = ino;
-    a.owner = owner;
-    tell(request, std::move(a)).ignore("a lost session has no locks");
+    tell(request, ReleasePosixLocks{.ino = ino, .owner = owner})
+        .ignore("a lost session has no locks");
   }
   void release_handle_locks(const Request& request, Ino ino, uint64_t handle) override {
-    ReleaseHandleLocks a;
-    a.ino = ino;
-    a.handle = handle;
-    tell(request, std::move(a)).ignore("a lost session has no locks");
+    tell(request, ReleaseHandleLocks{.ino = ino, .handle = handle})
+        .ignore("a lost session has no locks");
   }
 
   // --- volume ---
@@ -318,17 +224,11 @@ class RemoteMetadata final : public meta::Metadata {
   }
   template <typename M>
   Result<typename M::Reply> named(const Request& request, Ino parent, std::string_view name) {
-    M a;
-    a.parent = parent;
-    a.name = name;
-    return ask(request, std::move(a));
+    return ask(request, M{.parent = parent, .name = std::string(name)});
   }
   template <typename M>
   Result<typename M::Reply> lock(const Request& request, Ino ino, const meta::Lock& wanted) {
-    M a;
-    a.ino = ino;
-    a.wanted = wanted;
-    return ask(request, std::move(a));
+    return ask(request, M{.ino = ino, .wanted = wanted});
   }
   // One answer per question, whatever came.
   template <typename T>
