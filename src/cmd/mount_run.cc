@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/registry.h"
@@ -86,22 +84,20 @@ Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
       end_progress();
       return volume;
     }
-    const auto owner =
-        rpc::ask(runtime.net, settings.url.control_address(), "status", "{}", nullptr);
+    const std::optional<OwnerProcess> owner = live_owner(runtime, settings.url);
     std::string what = "the previous mount of " + settings.url.to_string() + " to finish";
-    if (owner.ok() && *owner) {
-      const auto status = nlohmann::json::parse(**owner, nullptr, false);
-      const std::string at = status.value("mount_point", "?");
-      const auto pid = status.value("owner_pid", int64_t{0});
-      if (!status.value("detached", false)) {
-        return error(
-            EBUSY,
-            "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}", at,
-            pid, at);
-      }
-      what = fmt::format("process {}, which serves files still open below {}", pid, at);
+    if (owner && !owner->detached) {
+      return error(
+          EBUSY,
+          "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
+          owner->mount_point, owner->pid, owner->mount_point);
+    }
+    if (owner) {
+      what = fmt::format("process {}, which serves files still open below {}", owner->pid,
+                         owner->mount_point);
     }
     if (runtime.clock.since_boot() - begin > kPredecessorWait) {
+      if (!owner) return volume;  // it says who
       return error(EBUSY, "waited {} s for {}; see what holds them open and mount again then",
                    kPredecessorWait.count(), what);
     }

@@ -117,11 +117,18 @@ Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need nee
 }
 
 Status check_not_mounted(Runtime& runtime, const MetaUrl& url) {
-  const auto owner = rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr);
-  if (!owner.ok() || !*owner) return {};
-  const Json status = Json::parse(**owner, nullptr, false);
+  const std::optional<OwnerProcess> owner = live_owner(runtime, url);
+  if (!owner) return {};
   return error(EBUSY, "the volume at {} is mounted at {}; unmount it first with: shoal umount {}",
-               url.to_string(), status.value("mount_point", "?"), status.value("mount_point", "?"));
+               url.to_string(), owner->mount_point, owner->mount_point);
+}
+
+std::optional<OwnerProcess> live_owner(Runtime& runtime, const MetaUrl& url) {
+  const auto told = rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr);
+  if (!told.ok() || !*told) return std::nullopt;
+  const Json status = Json::parse(**told, nullptr, false);
+  return OwnerProcess{status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
+                      status.value("detached", false)};
 }
 
 Result<std::string> run_on_mount(Runtime& runtime, const std::string& path,

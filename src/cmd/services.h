@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -22,6 +23,13 @@ enum class Need { kRead, kOwn, kWhole };  // how the volume is opened when no pr
 // Asks the owner of `url` if there is one, else opens the volume as `need` says and serves it here.
 Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
                                   const std::string& command, const std::string& arguments_json);
+struct OwnerProcess {
+  std::string mount_point;
+  int64_t pid = 0;
+  bool detached = false;  // by umount -l: it still serves those who have files open
+};
+// The process that owns the volume and answers; nullopt: there is none.
+std::optional<OwnerProcess> live_owner(Runtime& runtime, const MetaUrl& url);
 // EBUSY when a live process owns the volume: for what only this process may do.
 Status check_not_mounted(Runtime& runtime, const MetaUrl& url);
 // Asks the process of the mount that `path` is on.

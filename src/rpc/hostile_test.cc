@@ -259,23 +259,8 @@ TEST_F(HostileTest, a_recorded_handshake_is_worthless) {
     Thread middle("middle", [&] {
       auto left = listener->accept().value();
       auto right = rig_.net.connect(server_->address(), 5s).value();
-      Thread back("back", [&] {
-        std::string some(4096, '\0');
-        for (;;) {
-          const auto n = right->read(as_mutable_bytes(some), 0ms);
-          if (!n.ok() || *n == 0) break;
-          if (!left->write_all(as_bytes(std::string_view(some).substr(0, *n)), 0ms).ok()) break;
-        }
-        left->shutdown();
-      });
-      std::string some(4096, '\0');
-      for (;;) {
-        const auto n = left->read(as_mutable_bytes(some), 0ms);
-        if (!n.ok() || *n == 0) break;
-        recorded.append(some, 0, *n);
-        if (!right->write_all(as_bytes(std::string_view(some).substr(0, *n)), 0ms).ok()) break;
-      }
-      right->shutdown();
+      Thread back("back", [&] { pump(*right, *left); });
+      pump(*left, *right, &recorded);
     });
     auto channel = rig_.connect(listener->address());
     EXPECT_TRUE(channel->call(kEcho, "secret", {}).result.ok());

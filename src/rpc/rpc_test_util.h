@@ -64,6 +64,18 @@ class Scratch {
   std::string folder_;
 };
 
+// Hands on what comes from `from` until it ends, or `to` takes no more; keeps a copy in `seen`.
+inline void pump(Connection& from, Connection& to, std::string* seen = nullptr) {
+  std::string some(4096, '\0');
+  for (;;) {
+    const auto n = from.read(as_mutable_bytes(some), 0ms);
+    if (!n.ok() || *n == 0) break;
+    if (seen != nullptr) seen->append(some, 0, *n);
+    if (!to.write_all(as_bytes(std::string_view(some).substr(0, *n)), 0ms).ok()) break;
+  }
+  to.shutdown();
+}
+
 inline NetAddress any_port() { return NetAddress::parse("tcp:127.0.0.1:0").value(); }
 
 class TestServer {

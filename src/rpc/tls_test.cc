@@ -159,22 +159,8 @@ TEST_F(TlsTest, proofs_do_not_pass_through_a_second_tls_session) {
                      .value();
     right->handshake().value();
     EXPECT_NE(left->binding(), right->binding());
-    Thread back("back", [&] {
-      std::string some(4096, '\0');
-      for (;;) {
-        const auto n = right->read(as_mutable_bytes(some), 0ms);
-        if (!n.ok() || *n == 0) break;
-        if (!left->write_all(as_bytes(std::string_view(some).substr(0, *n)), 0ms).ok()) break;
-      }
-      left->shutdown();
-    });
-    std::string some(4096, '\0');
-    for (;;) {
-      const auto n = left->read(as_mutable_bytes(some), 0ms);
-      if (!n.ok() || *n == 0) break;
-      if (!right->write_all(as_bytes(std::string_view(some).substr(0, *n)), 0ms).ok()) break;
-    }
-    right->shutdown();
+    Thread back("back", [&] { pump(*right, *left); });
+    pump(*left, *right);
   });
   ChannelOptions options = Rig::options();
   options.tls = client(ca_.ca_file);

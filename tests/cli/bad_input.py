@@ -6,7 +6,6 @@ has changed. Needs root: it mounts.
 """
 import pathlib
 import sys
-import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -38,24 +37,19 @@ def rows():
         yield function.__name__.replace("_", " "), function
 
 
+def in_world(world, run):
+    try:
+        run(world)
+    finally:
+        if world.is_mounted():
+            e2e.run("umount", "-l", world.volume.at)
+
+
 def main():
-    chosen = [row for row in rows() if not sys.argv[1:] or any(word in row[0] for word in sys.argv[1:])]
-    failed = 0
     with e2e.Scratch() as scratch:
         world = World(scratch)
-        for name, run in chosen:
-            try:
-                run(world)
-                print(f"ok     {name}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {name}: {error}", flush=True)
-                if not isinstance(error, Wrong):
-                    traceback.print_exc(file=sys.stdout)
-                if world.is_mounted():
-                    e2e.run("umount", "-l", world.volume.at)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed or not chosen else 0
+        checks = [(name, lambda run=run: in_world(world, run)) for name, run in rows()]
+        return e2e.run_checks(checks, sys.argv[1:], quiet=Wrong)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import traceback
 import urllib.request
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -112,6 +114,24 @@ def is_traced(pid):
     """All threads of the process, by strace or a debugger."""
     return all(not re.search(r"^TracerPid:\s+0$", status.read_text(), re.MULTILINE)
                for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
+
+
+def run_checks(checks, words=(), quiet=()):
+    """Runs the (name, action) pairs whose names contain one of the words (all without any), prints what became of each and
+    the line that tools/test.py counts; returns the exit status. Failures of the classes `quiet` need no traceback."""
+    chosen = [check for check in checks if not words or any(word in check[0] for word in words)]
+    failed = 0
+    for name, action in chosen:
+        try:
+            action()
+            print(f"ok     {name}", flush=True)
+        except Exception as error:
+            failed += 1
+            print(f"FAILED {name}: {error or type(error).__name__}", flush=True)
+            if not isinstance(error, quiet):
+                traceback.print_exc(file=sys.stdout)
+    print(f"{len(chosen) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed or not chosen else 0
 
 
 class Scratch:

@@ -17,7 +17,6 @@ import shutil
 import signal
 import sys
 import threading
-import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 import e2e  # noqa: E402
@@ -304,21 +303,14 @@ def forced_unmount_leaves_the_rest_to_the_next_mount(scratch, server):
     volume.fsck("--data")
 
 
+def with_server(action):
+    with e2e.Scratch() as scratch:
+        action(scratch, e2e.S3Server(scratch))
+
+
 def main():
-    chosen = [t for t in TESTS if not sys.argv[1:] or any(word in t.__name__ for word in sys.argv[1:])]
-    failed = 0
-    for each in chosen:
-        try:
-            with e2e.Scratch() as scratch:
-                each(scratch, e2e.S3Server(scratch))
-            print(f"ok     {each.__name__.replace('_', ' ')}", flush=True)
-        except Exception as error:
-            failed += 1
-            print(f"FAILED {each.__name__.replace('_', ' ')}: {error or type(error).__name__}", flush=True)
-            traceback.print_exc(file=sys.stdout)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    sys.stdout.flush()
-    os._exit(1 if failed or not chosen else 0)  # a thread may still wait for the bucket
+    checks = [(each.__name__, lambda each=each: with_server(each)) for each in TESTS]
+    os._exit(e2e.run_checks(checks, sys.argv[1:]))  # a thread may still wait for the bucket
 
 
 if __name__ == "__main__":

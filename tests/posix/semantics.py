@@ -11,6 +11,7 @@ import errno
 import fcntl
 import mmap
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -21,6 +22,9 @@ import tempfile
 import threading
 import time
 import traceback
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
+import e2e  # noqa: E402
 
 TESTS, BEYOND_LOCAL = [], []
 libc = ctypes.CDLL(None, use_errno=True)
@@ -600,22 +604,15 @@ def a_file_written_in_random_pieces_reads_back_as_written(d):
         assert data == b"".join(struct.pack("<I", n) * 1024 for n in range(len(pieces))), how
 
 
+def in_folder(test):
+    with tempfile.TemporaryDirectory(dir=sys.argv[1], prefix="s.") as folder:
+        test(folder)
+
+
 def main():
     words = [word for word in sys.argv[2:] if not word.startswith("--")]
     tests = TESTS + ([] if "--local" in sys.argv else BEYOND_LOCAL)
-    chosen = [t for t in tests if not words or any(word in t.__name__ for word in words)]
-    failed = 0
-    for each in chosen:
-        with tempfile.TemporaryDirectory(dir=sys.argv[1], prefix="s.") as folder:
-            try:
-                each(folder)
-                print(f"ok     {each.__name__}", flush=True)
-            except Exception as error:
-                failed += 1
-                print(f"FAILED {each.__name__}: {error or type(error).__name__}", flush=True)
-                traceback.print_exc(file=sys.stdout)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed or not chosen else 0
+    return e2e.run_checks([(test.__name__, lambda test=test: in_folder(test)) for test in tests], words)
 
 
 if __name__ == "__main__":
