@@ -2,8 +2,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <deque>
@@ -15,6 +13,7 @@
 #include "rpc/server.h"
 #include "sim/fake_clock.h"
 #include "sim/manual_executor.h"
+#include "sim/scratch_folder.h"
 #include "sys/executor.h"
 #include "sys/local_fs.h"
 #include "sys/mutex.h"
@@ -47,21 +46,9 @@ inline constexpr uint16_t kMuch = 5;      // answers as many bytes as the body s
 inline constexpr uint16_t kForget = 6;    // never answers
 inline constexpr uint16_t kPush = 7;      // notifies as many times as the body says, then answers
 
-class Scratch {
+class Scratch : public sim::ScratchFolder {
  public:
-  Scratch() {
-    char pattern[] = "/tmp/shoal-rpc-XXXXXX";
-    if (::mkdtemp(pattern) != nullptr) folder_ = pattern;
-  }
-  ~Scratch() {
-    RealFs fs;
-    remove_tree(fs, folder_).ignore("a scratch folder");
-  }
-  NetAddress unix_address() const { return NetAddress::parse("unix:" + folder_ + "/s").value(); }
-  std::string path(const char* name) const { return folder_ + "/" + name; }
-
- private:
-  std::string folder_;
+  NetAddress unix_address() const { return NetAddress::parse("unix:" + path("s")).value(); }
 };
 
 // Hands on what comes from `from` until it ends, or `to` takes no more; keeps a copy in `seen`.

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "engine/rocksdb/rocksdb_engine.h"
-#include "engine/rocksdb/test_folder.h"
+#include "sim/scratch_folder.h"
 
 namespace shoal::engine {
 namespace {
@@ -55,7 +55,7 @@ class OpenTest : public testing::Test {
     ASSERT_TRUE(engine->sync().ok());
   }
 
-  TestFolder folder_;
+  sim::ScratchFolder folder_;
   const Path db_ = folder_.path("state/db");
   Stamp stamp_ = 0;
 };

@@ -2,7 +2,7 @@
 // through tables.
 #include "engine/contract/contract.h"
 #include "engine/rocksdb/rocksdb_engine.h"
-#include "engine/rocksdb/test_folder.h"
+#include "sim/scratch_folder.h"
 
 namespace shoal::engine {
 namespace {
@@ -14,7 +14,7 @@ class RocksdbSubject final : public Subject {
   KvEngine& engine() override { return *engine_; }
 
  private:
-  TestFolder folder_;
+  sim::ScratchFolder folder_;
   const std::unique_ptr<KvEngine> engine_;
 };
 

@@ -1,29 +1,10 @@
 #include "object/folder/folder_store.h"
 
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "object/contract/contract.h"
+#include "sim/scratch_folder.h"
 
 namespace shoal::object {
 namespace {
-
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern =
-        std::string(base != nullptr ? base : "/tmp") + "/shoal-folder-store-XXXXXX";
-    path_ = mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() { remove_tree(fs_, path_).ignore("scratch"); }
-  const Path& path() const { return path_; }
-
- private:
-  RealFs fs_;
-  Path path_;
-};
 
 class FolderBucketUnderTest final : public ContractBucket {
  public:
@@ -39,7 +20,7 @@ class FolderBucketUnderTest final : public ContractBucket {
   void open() { store_ = open_folder_store(fs_, pool_, folder_.path()).value(); }
 
   RealFs fs_;
-  ScratchFolder folder_;
+  sim::ScratchFolder folder_;
   ThreadPool pool_{"folder-store", 4};
   std::unique_ptr<ObjectStore> store_;
 };
@@ -61,7 +42,7 @@ class FolderStoreTest : public testing::Test {
   }
 
   RealFs fs;
-  ScratchFolder folder;
+  sim::ScratchFolder folder;
   ThreadPool pool{"folder-store", 2};
 };
 
