@@ -19,6 +19,9 @@ struct OpenFile {
   InodeRef inode;
   OpenOptions options;
   uint64_t errors_heard = 0;  // under the inode's latch
+  // The version that the kernel's pages are of from the first request on that uses this handle: by
+  // then it has dropped older ones. 0: nothing to note.
+  std::atomic<Stamp> pages_of = 0;
 
   Mutex mutex;
   std::shared_ptr<data::ReadPattern> pattern

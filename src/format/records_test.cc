@@ -48,6 +48,7 @@ void expect_same(const Inode& a, const Inode& b) {
   EXPECT_EQ(a.xattrs, b.xattrs);
   EXPECT_EQ(a.symlink, b.symlink);
   EXPECT_EQ(a.applied, b.applied);
+  EXPECT_EQ(a.applied_others, b.applied_others);
   EXPECT_EQ(a.allocated, b.allocated);
   EXPECT_EQ(a.entries, b.entries);
 }

@@ -76,6 +76,8 @@ class FakeClient final : public client::Client {
   }
 
   void set_invalidation_sink(client::InvalidationSink* sink) override { sink_ = sink; }
+  bool shared() const override { return shared_now; }
+  std::atomic<bool> shared_now = false;
 
   // --- names ---
   Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) override {

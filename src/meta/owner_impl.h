@@ -72,6 +72,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   // sessions.cc
   Result<SessionId> session_open(const std::string& host, const std::string& description) override;
   Status session_close(SessionId session) override;
+  void session_events(SessionId session, std::function<void(const SessionEvent&)> hear) override;
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                               const std::string& path, uint64_t nonce) override;
   // lookup.cc, getattr.cc
@@ -286,7 +287,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Status add_attributes(std::vector<DirEntry>& entries);
   Status read_attributes(std::span<DirEntry*> entries);
   Result<std::string> name_in(Ino parent, Ino ino);
-  Result<Opened> open_nameless(const Request& request, Ino ino);
+  Result<Opened> open_quietly(const Request& request, Ino ino, OpenFlags flags);
+  Result<Opened> open_nameless(const Request& request, Ino ino, OpenFlags flags);
   struct RenameCall;  // rename.cc
   Result<Renamed> rename_latched(RenameCall& call);
   Status check_rename(const RenameCall& call);
@@ -350,6 +352,11 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   void make_room(uint64_t bytes, uint64_t inodes);
   // Room for `inodes` more; empties trash first. ENOSPC. Call before latching.
   Status ensure_inodes(uint64_t inodes);
+  // session_events.cc. True when several sessions have the inode open for writing; `opened`: the
+  // session `by` has just begun to, which the others hear of. No latch is held.
+  bool tell_writers(SessionId by, Ino ino, bool opened);
+  void session_began(SessionId session);
+  void session_ended(SessionId session);
   // locks.cc: a session ended.
   void drop_session_locks(SessionId session);
   // The use of a session's grants by what a commit added.
@@ -413,6 +420,10 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   std::array<std::atomic<int64_t>, kUsageSlots> usage_;
 
   LockTable locks_;
+  Mutex sessions_mutex_;
+  // Those that this owner opened, and who hears for them (null: nobody yet).
+  using Hear = std::shared_ptr<const std::function<void(const SessionEvent&)>>;
+  std::unordered_map<SessionId, Hear> sessions_ GUARDED_BY(sessions_mutex_);
   Mutex acl_mutex_;
   std::unordered_map<uint64_t, Acl> acls_ GUARDED_BY(acl_mutex_);  // by id; bounded
 

@@ -42,6 +42,10 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void send(uint16_t method, std::string body, Done done);
   void wait_for_lock(uint16_t method, std::string body, uint64_t wait, Done done);
   void cancel_lock(uint64_t wait);
+  void hear_events(std::function<void(const meta::SessionEvent&)> hear) {
+    MutexLock lock(mutex_);
+    hear_ = std::move(hear);
+  }
   uint64_t new_wait() {
     MutexLock lock(mutex_);
     return ++waits_drawn_;
@@ -82,6 +86,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   std::vector<PendingPtr> without_channel_ GUARDED_BY(mutex_);
   uint64_t waits_drawn_ GUARDED_BY(mutex_) = 0;
   std::unordered_map<uint64_t, Done> lock_waits_ GUARDED_BY(mutex_);
+  std::function<void(const meta::SessionEvent&)> hear_ GUARDED_BY(mutex_);  // null: nobody does
 };
 
 // --- the connection ---
@@ -386,6 +391,22 @@ void Sender::cancel_lock(uint64_t wait) {
 }
 
 void Sender::notified(uint16_t method, const std::string& body) {
+  if (method == SessionTold::kNumber) {
+    const auto told = decode<SessionTold>(body);
+    if (!told.ok()) return;
+    // Not here, on the channel's own thread: whoever hears it may ask the owner something.
+    seams_.executor.post([weak = weak_from_this(), event = told->event] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      std::function<void(const meta::SessionEvent&)> hear;
+      {
+        MutexLock lock(self->mutex_);
+        hear = self->hear_;
+      }
+      if (hear) hear(event);
+    });
+    return;
+  }
   if (method != LockDone::kNumber) return;  // of a newer owner
   const auto told = decode<LockDone>(body);
   if (!told.ok()) return;
@@ -439,6 +460,9 @@ class RemoteTransportImpl final : public RemoteTransport {
     return asked.arguments.wait;
   }
   void cancel_lock(uint64_t ticket) override { sender_->cancel_lock(ticket); }
+  void hear_events(SessionId, std::function<void(const meta::SessionEvent&)> hear) override {
+    sender_->hear_events(std::move(hear));
+  }
 
  private:
   const std::shared_ptr<Sender> sender_;

@@ -1,5 +1,6 @@
 #include "metasvc/service.h"
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -17,7 +18,8 @@ using rpc::Call;
 using rpc::KeptReply;
 using rpc::ReplyCache;
 
-constexpr size_t kLocksToldMax = 64;  // of a session: told, and kept for its next connection
+constexpr size_t kEventsToldMax = 1024;  // likewise
+constexpr size_t kLocksToldMax = 64;     // of a session: told, and kept for its next connection
 
 void answer(Call& call, const KeptReply& reply) {
   if (reply.code == 0) {
@@ -48,6 +50,7 @@ struct Session {
   std::map<uint64_t, LockWaiting> lock_waits GUARDED_BY(mutex);  // by wait
   // Told to a connection that may not have been there any more: told again to the next one.
   std::map<uint64_t, int> locks_done GUARDED_BY(mutex);
+  std::deque<meta::SessionEvent> events GUARDED_BY(mutex);  // likewise: hearing twice does no harm
   bool ended GUARDED_BY(mutex) = false;
 };
 using SessionPtr = std::shared_ptr<Session>;
@@ -81,6 +84,7 @@ class Service final : public VolumeService {
   Result<std::string> wait_for_lock(const SessionPtr& session, const Call& call);
   Result<std::string> cancel_lock(const SessionPtr& session, const Call& call);
   static void lock_done(const SessionPtr& session, uint64_t wait, int code);
+  static void tell(const SessionPtr& session, const meta::SessionEvent& event);
 
   meta::Metadata& metadata_;
   const Clock& clock_;
@@ -127,6 +131,8 @@ void Service::open_session(const std::shared_ptr<Call>& call) {
     MutexLock lock(mutex_);
     sessions_.emplace(*id, session);
   }
+  metadata_.session_events(*id,
+                           [session](const meta::SessionEvent& event) { tell(session, event); });
   when_durable_([call, id = *id](const Status& durable) {
     durable.ok() ? call->reply(encode(id)) : call->fail(durable.error());
   });
@@ -140,12 +146,14 @@ SessionPtr Service::find(SessionId id) const {
 
 void Service::heard_from(Session& session, const std::shared_ptr<rpc::Peer>& peer) {
   std::map<uint64_t, int> again;
+  std::deque<meta::SessionEvent> events;
   {
     MutexLock lock(session.mutex);
     session.heard = clock_.since_boot();
     if (session.peer == peer) return;
     session.peer = peer;
     again = session.locks_done;
+    events = session.events;
   }
   for (const auto& [wait, code] : again) {
     LockDone done;
@@ -153,6 +161,24 @@ void Service::heard_from(Session& session, const std::shared_ptr<rpc::Peer>& pee
     done.code = code;
     peer->notify(LockDone::kNumber, encode(done));
   }
+  for (const meta::SessionEvent& event : events) {
+    SessionTold told;
+    told.event = event;
+    peer->notify(SessionTold::kNumber, encode(told));
+  }
+}
+
+void Service::tell(const SessionPtr& session, const meta::SessionEvent& event) {
+  std::shared_ptr<rpc::Peer> peer;
+  {
+    MutexLock lock(session->mutex);
+    session->events.push_back(event);
+    if (session->events.size() > kEventsToldMax) session->events.pop_front();
+    peer = session->peer;
+  }
+  SessionTold told;
+  told.event = event;
+  if (peer != nullptr) peer->notify(SessionTold::kNumber, encode(told));
 }
 
 void Service::end_session(const SessionPtr& session, std::string_view why) {

@@ -13,11 +13,13 @@ Result<SessionId> Owner::session_open(const std::string& host, const std::string
   change.batch().insert(format::session_key(session),
                         format::encode_session({host, description, now()}));
   TRY(commit(change));
+  session_began(session);
   return session;
 }
 
 Status Owner::session_close(SessionId session) {
   TRY(healthy());
+  session_ended(session);
   drop_session_locks(session);
   for (const Ino ino : opens_.of_session(session)) {
     if (opens_.drop_all(ino, session)) finish_orphan(ino);
