@@ -276,6 +276,26 @@ TEST(ClientShared, what_a_dead_mount_did_not_commit_is_not_laid_over_what_others
   EXPECT_EQ(w[1].content("g"), "LATE");
 }
 
+TEST(ClientShared, records_behind_a_refused_one_are_refused_though_they_knew_the_newer_version) {
+  SharedWorld w;
+  w[1].put("f", "....");
+  const HandleId open = w[0].open("f");
+  InodeRef inode = w[0].client->inodes().find(w[0].ino("f"));
+  w[0].write(open, 0, "LOST");
+  w[0].client->committer().journal(*inode).value();
+  SetAttrRequest cut;
+  cut.size = 2;
+  w[1].client->setattr(w[1].who, w[1].ino("f"), cut).value();
+  EXPECT_EQ(w[0].stat("f").size, 4u);  // what it wrote lies over what it sees
+  w[0].write(open, 4, "TOO");
+  w[0].client->committer().journal(*inode).value();
+  inode.reset();
+  w[0].kill();
+  w[0].start();
+  EXPECT_EQ(w[0].replay.conflicts, 2u);
+  EXPECT_EQ(w[1].content("f"), "..");
+}
+
 TEST(ClientShared, a_replay_knows_what_was_committed_before_others_wrote) {
   SharedWorld w;
   w[0].put("f", "AAAA");

@@ -128,6 +128,28 @@ TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
   EXPECT_EQ(service->sessions(), 1u);
 }
 
+TEST_F(ServiceTest, a_session_hears_that_another_writes_its_file_also_when_its_connection_was_cut) {
+  Mount &one = mount(), &two = mount();
+  std::atomic<Ino> told = 0;
+  one.metadata->session_events(one.request.session, [&](const meta::SessionEvent& event) {
+    if (event.kind == meta::SessionEvent::Kind::kWrittenBySeveral) told = event.ino;
+  });
+  const auto shared_file = [&](const std::string& name) {
+    constexpr meta::OpenFlags kWrite{false, true};
+    const auto made = one.metadata->create(one.request, kRootIno, name, 0644, kWrite, true);
+    const Ino ino = made->opened.attr.ino;
+    EXPECT_FALSE(made->opened.written_by_several);
+    EXPECT_TRUE(two.metadata->open(two.request, ino, kWrite)->written_by_several);
+    return ino;
+  };
+  const Ino first = shared_file("first");
+  EXPECT_TRUE(eventually([&] { return told == first; }));
+  told = 0;
+  cut_all();
+  const Ino second = shared_file("second");
+  EXPECT_TRUE(eventually([&] { return told == second; }));
+}
+
 TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connection_is_cut) {
   constexpr int kThreads = 4, kEach = 150;
   Mount& shared = mount();  // before: opening a session again leaves one behind, for its TTL
