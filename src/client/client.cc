@@ -75,8 +75,10 @@ Status ClientImpl::may_write() const {
 
 Result<Attr> ClientImpl::settled(Attr attr, uint64_t before) {
   if (!attr.is_regular()) return attr;
-  for (;;) {
-    const bool current = overlay(attr);
+  for (bool again = false;; again = true) {
+    // (An answer asked for since is as new as an owner has it that came back without its last
+    // commits.)
+    const bool current = overlay(attr) || again;
     if (current && !committer_.changes().since(attr.ino, before)) return attr;
     before = committer_.changes().now();
     TRY_ASSIGN(attr, metadata().getattr(system_request(), attr.ino));

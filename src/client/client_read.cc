@@ -20,7 +20,7 @@ Status ClientImpl::fetch_extents(InodeState& inode, uint64_t from) {
   MutexLock lock(inode.latch);
   if (inode.commits != commits) return {};
   if (shared_) {
-    if (page.data_version != inode.base_version) {
+    if (page.data_version > inode.base_version) {
       lock.unlock();
       return refresh(inode);
     }

@@ -1,7 +1,10 @@
 // Two mounts of one volume: what each promise of docs/semantics.md, "Shared volumes", means.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "client/shared_test_util.h"
+#include "sys/thread.h"
 
 namespace shoal::client {
 namespace {
@@ -41,6 +44,20 @@ TEST(ClientShared, a_reader_that_has_the_file_open_keeps_its_handle_and_gets_on)
   EXPECT_EQ(w[1].stat("f").size, 5u);  // the kernel asks after a second
   EXPECT_EQ(w[1].sink.pages, std::set<Ino>{w[1].ino("f")});
   EXPECT_EQ(w[1].read(reader), "newer");
+}
+
+TEST(ClientShared, a_read_that_meets_newer_extents_sees_the_newer_file_whole) {
+  SharedWorld w;
+  const HandleId writer = w[0].create("f");
+  for (uint64_t i = 0; i < 6; ++i)
+    w[0].write(writer, 100 * i, "x");  // too many to come with an open
+  w[0].client->flush(writer, 0).value();
+  const HandleId reader = w[1].open("f", kRead);
+  w[0].write(writer, 1000, "END");
+  w[0].close(writer);
+  w[1].read(reader, 0, 10);
+  EXPECT_EQ(w[1].read(reader, 1000), "END");
+  EXPECT_TRUE(w[1].sink.pages.contains(w[1].client->ino_of(reader)));
 }
 
 TEST(ClientShared, the_kernels_pages_are_kept_if_nobody_else_changed_the_file_and_only_then) {
@@ -159,6 +176,34 @@ TEST(ClientShared, an_append_goes_behind_what_others_committed_meanwhile) {
   w[0].close(a);
   EXPECT_EQ(w[1].content("log"), std::string("0\0\0aaAA", 7));
   EXPECT_TRUE(w[0].sink.pages.contains(w[0].ino("log")));
+}
+
+TEST(ClientShared, what_is_left_of_a_list_is_laid_over_what_a_commit_met) {
+  SharedWorld w;
+  w[0].put("f", "0");
+  const HandleId plain = w[0].open("f"), append = w[0].open("f", kAppend);
+  for (uint64_t i = 0; i < kPageEntriesMax; ++i) w[0].write(plain, 2 * i, "x");
+  w[0].write(append, 1999, "END");
+  SetAttrRequest grow;
+  grow.size = 3000;
+  w[1].client->setattr(w[1].who, w[1].ino("f"), grow).value();
+  std::vector<std::string> seen;  // after the first message with records
+  w[0].sink.on_pages = [&] { seen.push_back(w[0].read(plain, 2998)); };
+  w[0].client->fsync(plain, false).value();
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen[0], std::string("\0\0END", 5));
+  EXPECT_EQ(w[1].content("f").substr(2998), std::string("\0\0END", 5));
+}
+
+TEST(ClientShared, what_was_written_under_a_lock_is_committed_when_its_handle_goes) {
+  SharedWorld w;
+  w[0].put("f", "old.");
+  const HandleId a = w[0].open("f"), other = w[0].open("f", kRead), b = w[1].open("f", kRead);
+  ASSERT_TRUE(w[0].lock_set(other, LockType::kWrite).ok());
+  w[0].write(a, 0, "NEW");
+  w[0].client->release(other).value();
+  ASSERT_TRUE(w[1].lock_set(b, LockType::kWrite).ok());
+  EXPECT_EQ(w[1].read(b), "NEW.");
 }
 
 TEST(ClientShared, the_first_writer_writes_through_once_another_mount_writes_too) {
@@ -306,6 +351,58 @@ TEST(ClientShared, a_replay_knows_what_was_committed_before_others_wrote) {
   EXPECT_EQ(w[0].replay.already, w[0].replay.records);
   EXPECT_GT(w[0].replay.records, 0u);
   EXPECT_EQ(w[0].content("f"), "BBAA");
+}
+
+// A counter under a lock, and a log that everybody appends to, by threads of two mounts.
+TEST(ClientShared, threads_of_two_mounts_lose_no_increment_and_no_line) {
+  constexpr int kThreads = 3, kEach = 40;
+  ThreadPool pool("work", 3);
+  SharedWorld w(2, &pool);
+  w[0].put("counter", "0");
+  w[0].put("log", "");
+  const auto locked = [](SharedWorld::Mount& mount, HandleId handle) {
+    Mutex mutex;
+    CondVar changed;
+    std::optional<Status> granted;
+    mount.client->lock_wait(mount.who, mount.client->ino_of(handle),
+                            mount.lock(handle, LockType::kWrite), [&](Status status) {
+                              MutexLock lock(mutex);
+                              granted = std::move(status);
+                              changed.notify_all();
+                            });
+    MutexLock lock(mutex);
+    while (!granted) changed.wait(mutex);
+    return granted->ok();
+  };
+  const auto work = [&](SharedWorld::Mount& mount, char name) {
+    for (int i = 0; i < kEach; ++i) {
+      const HandleId counter = mount.open("counter");
+      CHECK(locked(mount, counter));
+      const int count = std::stoi(mount.read(counter));
+      mount.write(counter, 0, std::to_string(count + 1));
+      mount.close(counter);  // unlocks
+      const HandleId log = mount.open("log", kAppend);
+      mount.write(log, 0, std::string(1, name));
+      mount.write(log, 0, std::string(1, name));
+      mount.close(log);
+      mount.stat("log");
+    }
+  };
+  {
+    std::vector<std::unique_ptr<Thread>> threads;
+    for (int t = 0; t < 2 * kThreads; ++t) {
+      threads.push_back(std::make_unique<Thread>("worker", [&work, &w, t] {
+        work(w[static_cast<size_t>(t % 2)], static_cast<char>('a' + t));
+      }));
+    }
+    for (const auto& thread : threads) thread->join();
+  }
+  for (size_t m = 0; m < 2; ++m) {
+    EXPECT_EQ(w[m].content("counter"), std::to_string(2 * kThreads * kEach));
+    const std::string log = w[m].content("log");
+    for (int t = 0; t < 2 * kThreads; ++t)
+      EXPECT_EQ(std::count(log.begin(), log.end(), static_cast<char>('a' + t)), 2 * kEach);
+  }
 }
 
 // Under a lock a file is one file, whichever mount has it.

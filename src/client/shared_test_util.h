@@ -6,6 +6,7 @@
 // tests are about.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -27,9 +28,15 @@ namespace shoal::client {
 // What the kernel was told to drop.
 struct RecordingSink final : InvalidationSink {
   void invalidate_attributes(Ino ino) override { attributes.insert(ino); }
-  void invalidate_pages(Ino ino, uint64_t, uint64_t) override { pages.insert(ino); }
+  void invalidate_pages(Ino ino, uint64_t, uint64_t) override {
+    on_pages();
+    MutexLock lock(mutex);
+    pages.insert(ino);
+  }
   void invalidate_entry(Ino, const std::string&) override {}
   void invalidate_everything() override { ++everything; }
+  std::function<void()> on_pages = [] {};
+  Mutex mutex;  // of those that write; looked at when nobody does
   std::set<Ino> attributes, pages;
   int everything = 0;
 };
@@ -38,7 +45,8 @@ class SharedWorld {
  public:
   struct Mount;
 
-  explicit SharedWorld(size_t mounts = 2);
+  // `pool`: where tasks run, else when the test says so.
+  explicit SharedWorld(size_t mounts = 2, Executor* pool = nullptr);
   ~SharedWorld();
 
   meta::Metadata& metadata() { return owner->metadata(); }
@@ -52,8 +60,9 @@ class SharedWorld {
   sim::FakeClock clock;
   sim::SeededRandom random{1};
   sim::ManualExecutor executor;
+  Executor& tasks;
   std::unique_ptr<engine::KvEngine> engine = engine::make_memory_engine();
-  std::unique_ptr<object::ObjectStore> store = object::make_memory_store(executor);
+  std::unique_ptr<object::ObjectStore> store = object::make_memory_store(tasks);
   std::unique_ptr<meta::OwnerHandle> owner;
   FakeCache cache;
 
@@ -86,7 +95,7 @@ struct SharedWorld::Mount {
   void start() {
     make_dirs(disk, "/state").value();
     const format::Volume volume = world.metadata().volume().value();
-    staging = data::Staging::open({disk, world.clock, world.random, world.executor, *world.store},
+    staging = data::Staging::open({disk, world.clock, world.random, world.tasks, *world.store},
                                   "/state", {volume.uuid, volume.lineage, "host"}, {})
                   .value();
     session = world.metadata().session_open("host", "test").value();
@@ -98,7 +107,7 @@ struct SharedWorld::Mount {
     reader = std::make_unique<HolderReader>(world);
     client =
         std::make_unique<ClientImpl>(Client::Seams{world.metadata(), *staging, *reader, world.cache,
-                                                   world.clock, world.executor, session, number},
+                                                   world.clock, world.tasks, session, number},
                                      ClientOptions{}, volume);
     client->set_invalidation_sink(&sink);
   }
@@ -166,10 +175,11 @@ struct SharedWorld::Mount {
   std::unique_ptr<ClientImpl> client;
 };
 
-inline SharedWorld::SharedWorld(size_t mounts) : executor(clock) {
+inline SharedWorld::SharedWorld(size_t mounts, Executor* pool)
+    : executor(clock), tasks(pool != nullptr ? *pool : executor) {
   meta::format_volume(*engine, {.name = "v", .bucket = "memory", .trash_days = 0}, clock, random)
       .value();
-  owner = meta::open_owner(*engine, clock, random, executor).value();
+  owner = meta::open_owner(*engine, clock, random, tasks).value();
   for (size_t i = 0; i < mounts; ++i) add();
 }
 

@@ -51,7 +51,8 @@ bool Ops::may_block(uint32_t opcode) {
 }
 
 void Ops::serve(const Request& request, const Reply& reply) {
-  if (may_block(request.opcode)) before_blocking_();
+  // On a shared volume nearly everything may wait for the owner.
+  if (may_block(request.opcode) || client_.shared()) before_blocking_();
   // A program that is killed while it waits for the bucket goes at once. Any other signal it is
   // left to: no program expects EINTR of a file.
   const OnBehalf caller([thread = request.pid] { return is_being_killed(thread); });
