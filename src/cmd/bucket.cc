@@ -92,7 +92,7 @@ Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
         "--take-over mounts all the same",
         store.describe(), volume.name, volume.uuid.to_string());
   }
-  // The marker that `format` wrote names no open; it holds until the first one.
+  // The marker of volumes made by 0.1 names no open; it holds until the first one.
   const bool known =
       std::find(volume.opens.begin(), volume.opens.end(), marker->open_id) != volume.opens.end() ||
       (volume.opens.empty() && marker->open_id.is_zero());

@@ -5,8 +5,10 @@
 
 #include "cmd/bucket.h"
 #include "cmd/command.h"
+#include "cmd/ownership.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
+#include "engine/postgres/postgres_engine.h"
 
 namespace shoal::cmd {
 namespace {
@@ -37,12 +39,18 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
 
 Status run_destroy(Context& context, const DestroyArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  if (url.is_remote()) {
+    return error(EINVAL, "{} is a meta server; destroy with the META-URL of its engine",
+                 url.to_string());
+  }
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
   std::string bucket;
   Uuid uuid;
   {
     TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
+    if (url.kind == MetaUrl::Kind::kPostgres)
+      TRY(check_no_meta_server(runtime, volume->engine(), url));
     uuid = volume->volume().uuid;
     bucket = volume->volume().bucket;
     if (uuid.to_string() != arguments.uuid) {
@@ -60,7 +68,11 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
   if (!removed.ok()) return std::move(removed).error();
   TRY(remove_objects(*store, uuid.to_string() + "/"));
   end_progress();
-  TRY(remove_tree(runtime.fs, url.folder));
+  if (url.kind == MetaUrl::Kind::kPostgres) {
+    TRY(engine::destroy_postgres(url.engine_url, runtime.clock));
+  } else {
+    TRY(remove_tree(runtime.fs, url.folder));
+  }
   TRY(remove_tree(runtime.fs, default_state_dir(uuid.to_string())));
   TRY(remove_tree(runtime.fs, default_cache_dir(uuid.to_string())));
   print_facts(context, Json{{"destroyed", uuid.to_string()}, {"objects_removed", *removed}}.dump());

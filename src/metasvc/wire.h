@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/engine.h"
+#include "meta/maintenance.h"
 #include "meta/metadata.h"
 
 namespace shoal::metasvc {
@@ -61,5 +63,16 @@ SHOAL_WIRE_FIELDS(meta::VolumeUsage, v.capacity_bytes, v.used_bytes, v.trash_byt
 SHOAL_WIRE_FIELDS(meta::SegmentInfo, v.id, v.record, v.live_bytes)
 SHOAL_WIRE_FIELDS(meta::SessionEvent, v.kind, v.ino)
 SHOAL_WIRE_FIELDS(meta::Lock, v.kind, v.type, v.start, v.end, v.owner, v.handle, v.pid)
+
+// --- for jobs ---
+
+SHOAL_WIRE_FIELDS(meta::TrashEntry, v.ino, v.day, v.parent, v.name, v.path, v.size, v.is_directory,
+                  v.deleted)
+SHOAL_WIRE_FIELDS(meta::VolumeChange, v.trash_days, v.capacity_bytes, v.inodes_max, v.durability)
+SHOAL_WIRE_FIELDS(meta::Maintenance::Reference, v.ino, v.parent, v.extent)
+SHOAL_WIRE_FIELDS(meta::Maintenance::Move, v.ino, v.from, v.to, v.first)
+SHOAL_WIRE_FIELDS(engine::Versioned, v.stamp, v.value)
+SHOAL_WIRE_FIELDS(engine::Item, v.key, v.stamp, v.value)
+SHOAL_WIRE_FIELDS(engine::Page, v.items, v.more)
 
 }  // namespace shoal::metasvc
