@@ -16,22 +16,21 @@ ClientImpl::ClientImpl(const Seams& seams, const ClientOptions& options,
     : seams_(seams),
       options_(options),
       volume_(volume),
+      session_(seams.session),
       shared_(options.shared),
-      space_(seams.metadata, seams.session),
-      durability_(seams.metadata, seams.session, volume.durability),
-      committer_(seams, options, table_, space_, seen_) {
+      space_(seams.metadata, session_),
+      durability_(seams.metadata, session_, volume.durability),
+      committer_(seams, session_, options, table_, space_, seen_) {
   committer_.when_others_changed([this](Ino ino) { pages_changed(ino); });
   forget_classes_ = std::make_unique<Periodic>(seams.executor, options.commit_interval, [this] {
     if (shared_) durability_.forget();
   });
-  metadata().session_events(seams.session, [this, gate = gate_](const meta::SessionEvent& event) {
-    gate->pass([&] { hear(event); });
-  });
+  listen();
 }
 
 ClientImpl::~ClientImpl() {
   gate_->shut();
-  metadata().session_events(seams_.session, nullptr);
+  metadata().session_events(session_, nullptr);
   forget_classes_.reset();
   committer_.stop();
   if (abandoned_) {
@@ -52,7 +51,7 @@ ClientImpl::~ClientImpl() {
 
 meta::Request ClientImpl::request(const Caller& who) {
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.sequence = next_sequence_.fetch_add(1, std::memory_order_relaxed) + 1;
   request.caller = who;
   return request;
@@ -60,7 +59,7 @@ meta::Request ClientImpl::request(const Caller& who) {
 
 meta::Request ClientImpl::system_request() {
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.sequence = next_sequence_.fetch_add(1, std::memory_order_relaxed) + 1;
   request.caller.kernel_checked = true;
   return request;
@@ -196,6 +195,17 @@ void ClientImpl::lock_cancel(uint64_t ticket) { metadata().lock_cancel(ticket); 
 void ClientImpl::note_lock(const meta::Lock& wanted) {
   if (wanted.type == meta::LockType::kUnlock) return;
   (wanted.kind == meta::LockKind::kPosix ? posix_locks_used_ : handle_locks_used_) = true;
+}
+
+void ClientImpl::note_granted(const meta::Lock& wanted) {
+  const OpenFilePtr file = handles_.find(wanted.handle);
+  if (!file) return;
+  constexpr uint64_t kWhole = ~uint64_t{0} >> 1;
+  if (wanted.type != meta::LockType::kUnlock) {
+    file->locked = true;
+  } else if (wanted.start == 0 && wanted.end >= kWhole) {
+    file->locked = false;
+  }
 }
 
 // --- whole mount ---

@@ -132,6 +132,10 @@ class Client {
   virtual void set_invalidation_sink(InvalidationSink* sink) = 0;  // before the first call
   // Others may change the volume: answers may be believed for a short time only. Once true, always.
   virtual bool shared() const = 0;
+  // The owner ended this mount's session; `fresh` is a new one, at which its store is open. Locks
+  // and what was not committed are gone: handles that held a lock or wrote such bytes answer EIO
+  // until they are closed. The others go on under the new session.
+  virtual void session_lost(SessionId fresh) = 0;
 
   // --- namespace: as meta::Metadata, attributes overlaid ---
   virtual Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) = 0;

@@ -34,6 +34,7 @@ class ClientImpl final : public Client {
 
   void set_invalidation_sink(InvalidationSink* sink) override;
   bool shared() const override { return shared_; }
+  void session_lost(SessionId fresh) override;
 
   Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) override;
   Result<Attr> getattr(const Caller& who, Ino ino) override;
@@ -115,8 +116,11 @@ class ClientImpl final : public Client {
   Result<InodeRef> known_inode(Ino ino);
 
   void note_lock(const meta::Lock& wanted);
+  // The handle that asked for it holds it, or holds none any more.
+  void note_granted(const meta::Lock& wanted);
 
   // --- shared volumes (client_shared.cc) ---
+  void listen();
   void hear(const meta::SessionEvent& event);
   // Commits everything, has the kernel forget what it was told for long.
   void become_shared();
@@ -149,6 +153,8 @@ class ClientImpl final : public Client {
   void xattr_changed(Ino ino, std::string_view name);
 
   // --- open (client_open.cc) ---
+  Result<OpenFilePtr> usable(HandleId handle);  // EBADF; EIO: dead
+  void reopen(OpenFile& file);
   Status check_open(const Attr& attr, const OpenOptions& options) const;
   Result<OpenedFile> opened(const Caller& who, InodeRef inode, const meta::Opened& from_owner,
                             const OpenOptions& options, uint64_t before);
@@ -183,6 +189,7 @@ class ClientImpl final : public Client {
   const Seams seams_;
   const ClientOptions options_;
   const format::Volume volume_;
+  std::atomic<SessionId> session_;
   struct Sink {
     InvalidationSink* sink = nullptr;
     Gate gate;

@@ -24,6 +24,7 @@ Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode,
                                       uint64_t before) {
   auto file = std::make_shared<OpenFile>();
   file->options = options;
+  file->session = session_.load();
   OpenedFile result;
   result.attr = from_owner.attr;
   bool privileged = false;
@@ -135,9 +136,12 @@ Status ClientImpl::release(HandleId handle) {
   if (!file) return Error(EBADF);
   InodeState& inode = *file->inode;
   if (handle_locks_used_) release_locks(inode, handle);
-  metadata()
-      .release(system_request(), inode.ino, owner_flags(file->options))
-      .ignore("the program is past caring; the session's end drops what is left");
+  // Of a session that is over nothing is left to release.
+  if (file->session == session_) {
+    metadata()
+        .release(system_request(), inode.ino, owner_flags(file->options))
+        .ignore("the program is past caring; the session's end drops what is left");
+  }
   bool last = false;
   {
     MutexLock lock(inode.latch);
@@ -172,6 +176,13 @@ void ClientImpl::drop_if_gone(InodeState& inode) {
     if (!inode.unlinked || inode.handles > 0 || inode.list.empty()) return;
   }
   if (metadata().getattr(system_request(), inode.ino).code() == ENOENT) committer_.drop(inode);
+}
+
+Result<OpenFilePtr> ClientImpl::usable(HandleId handle) {
+  OpenFilePtr file = handles_.find(handle);
+  if (!file) return Error(EBADF);
+  if (file->dead) return error(EIO, "open file {} went with its session", handle);
+  return file;
 }
 
 Ino ClientImpl::ino_of(HandleId handle) {

@@ -66,8 +66,8 @@ Status ClientImpl::execute(const ReadPlan& plan, OpenFile& file, uint64_t offset
 }
 
 Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes into) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.read) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.read) return Error(EBADF);
   InodeState& inode = *file->inode;
   note_pages(*file);
   ReadPlan plan;
@@ -99,8 +99,7 @@ Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes i
 }
 
 Result<uint64_t> ClientImpl::seek(HandleId handle, uint64_t offset, bool data) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
   InodeState& inode = *file->inode;
   for (;;) {
     Sought sought;

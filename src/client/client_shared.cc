@@ -1,5 +1,7 @@
 // What a mount of a shared volume does beside: hears of other sessions, sees what they committed,
 // and lets them see its own in time (design: close-to-open, "Locks", commit_wanted).
+#include <set>
+
 #include "base/log.h"
 #include "client/client_impl.h"
 #include "sys/on_behalf.h"
@@ -41,6 +43,12 @@ void ClientImpl::pages_changed(Ino ino, uint64_t from) {
 }
 
 // --- events ---
+
+void ClientImpl::listen() {
+  metadata().session_events(session_, [this, gate = gate_](const meta::SessionEvent& event) {
+    gate->pass([&] { hear(event); });
+  });
+}
 
 void ClientImpl::hear(const meta::SessionEvent& event) {
   if (event.kind == meta::SessionEvent::Kind::kShared) return become_shared();
@@ -162,9 +170,12 @@ Status ClientImpl::lock_set(const Caller& who, Ino ino, const meta::Lock& wanted
     const Status committed = commit_before_unlock(ino);
     if (committed.code() == EINTR) return committed;  // killed: its end unlocks
     committed.ignore("the open files hear of it; the lock goes all the same");
-    return metadata().lock_set(request(who), ino, wanted);
+    const Status unlocked = metadata().lock_set(request(who), ino, wanted);
+    if (unlocked.ok()) note_granted(wanted);
+    return unlocked;
   }
   TRY(metadata().lock_set(request(who), ino, wanted));
+  note_granted(wanted);
   if (!shared_) return {};
   struct Seen {
     Mutex mutex;
@@ -197,8 +208,10 @@ uint64_t ClientImpl::lock_wait(const Caller& who, Ino ino, const meta::Lock& wan
     done(lock_set(who, ino, wanted));
     return 0;
   }
-  auto granted = [this, gate = gate_, ino, done = std::move(done)](Status status) {
-    if (!status.ok() || !shared_) return done(std::move(status));
+  auto granted = [this, gate = gate_, ino, wanted, done = std::move(done)](Status status) {
+    if (!status.ok()) return done(std::move(status));
+    note_granted(wanted);
+    if (!shared_) return done(std::move(status));
     // Not here: this is the thread of who unlocked, or the connection's.
     seams_.executor.post([this, gate, ino, done] {
       bool in = false;
@@ -210,6 +223,59 @@ uint64_t ClientImpl::lock_wait(const Caller& who, Ino ino, const meta::Lock& wan
     });
   };
   return metadata().lock_wait(request(who), ino, wanted, std::move(granted));
+}
+
+// --- a lost session ---
+
+void ClientImpl::session_lost(SessionId fresh) {
+  std::vector<OpenFilePtr> alive;
+  uint64_t dead = 0;
+  std::set<Ino> told;  // those with a handle that will say so
+  for (const HandleId handle : handles_.ids()) {
+    const OpenFilePtr file = handles_.find(handle);
+    if (!file) continue;
+    MutexLock lock(file->inode->latch);
+    if (file->locked || (file->options.write && !file->inode->list.empty())) file->dead = true;
+    if (file->dead) {
+      ++dead;
+      told.insert(file->inode->ino);
+    } else {
+      alive.push_back(file);
+    }
+  }
+  const uint64_t operations = committer_.operations();
+  for (const InodeRef& inode : table_.dirty()) {
+    if (!told.contains(inode->ino))
+      committer_.fail(*inode, error(EIO, "the session with the owner was lost"));
+    committer_.drop(*inode);
+  }
+  log(LogLevel::kError,
+      "volume {}: {} uncommitted operations and {} open files went with a session", volume_.name,
+      operations, dead);
+  session_ = fresh;
+  space_.grants_lost();
+  listen();
+  for (const OpenFilePtr& file : alive) reopen(*file);
+}
+
+void ClientImpl::reopen(OpenFile& file) {
+  InodeState& inode = *file.inode;
+  const Result<meta::Opened> again =
+      metadata().open(system_request(), inode.ino, {file.options.read, file.options.write});
+  if (!again.ok()) {
+    MutexLock lock(inode.latch);
+    file.dead = true;
+    return;
+  }
+  file.session = session_.load();
+  bool changed = false;
+  {
+    MutexLock lock(inode.latch);
+    while (inode.committing) inode.turn_over.wait(inode.latch);
+    changed = learn(inode, again->attr);
+    if (again->written_by_several) inode.several = true;
+  }
+  if (changed) pages_changed(inode.ino);
 }
 
 }  // namespace shoal::client

@@ -353,6 +353,42 @@ TEST(ClientShared, a_replay_knows_what_was_committed_before_others_wrote) {
   EXPECT_EQ(w[0].content("f"), "BBAA");
 }
 
+TEST(ClientShared, after_a_lost_session_clean_handles_go_on_and_the_others_are_dead_until_closed) {
+  SharedWorld w;
+  w[0].put("f", "one");
+  w[0].put("dirty", "one");
+  w[0].put("locked", "one");
+  const HandleId clean = w[0].open("f"), reader = w[0].open("dirty", kRead),
+                 dirty = w[0].open("dirty"), locked = w[0].open("locked");
+  w[0].write(dirty, 0, "LOST");
+  ASSERT_TRUE(w[0].lock_set(locked, LockType::kWrite).ok());
+  w.metadata().session_close(w[0].session).value();  // it was silent for too long
+  const HandleId other = w[1].open("locked");
+  ASSERT_TRUE(w[1].lock_set(other, LockType::kWrite).ok());
+  w[1].put("f", "two");
+  w[0].new_session();
+  for (const HandleId dead : {dirty, locked}) {
+    std::string bytes(4, '?');
+    EXPECT_EQ(w[0].client->read(dead, 0, as_mutable_bytes(bytes)).code(), EIO);
+    EXPECT_EQ(w[0].client->write(w[0].who, dead, 0, as_bytes(std::string_view("x")), false).code(),
+              EIO);
+    EXPECT_EQ(w[0].client->fsync(dead, false).code(), EIO);
+    EXPECT_EQ(w[0].client->flush(dead, 0).code(), EIO);
+    EXPECT_TRUE(w[0].client->release(dead).ok());
+  }
+  EXPECT_EQ(w[0].client->status().uncommitted_operations, 0u);
+  EXPECT_EQ(w[0].read(reader), "one");
+  EXPECT_EQ(w[0].read(clean), "two");
+  w[0].write(clean, 0, "T");
+  w[0].close(clean);
+  EXPECT_EQ(w[1].content("f"), "Two");
+  EXPECT_EQ(w[1].content("dirty"), "one");
+  EXPECT_EQ(w[0].content("dirty"), "one");
+  // Open at the new session: unlinked, it is still there.
+  w[1].client->unlink(w[1].who, kRootIno, "dirty").value();
+  EXPECT_EQ(w[0].read(reader), "one");
+}
+
 // A counter under a lock, and a log that everybody appends to, by threads of two mounts.
 TEST(ClientShared, threads_of_two_mounts_lose_no_increment_and_no_line) {
   constexpr int kThreads = 3, kEach = 40;

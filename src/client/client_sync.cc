@@ -43,8 +43,7 @@ Status ClientImpl::sync_inode(InodeState& inode) {
 }
 
 Status ClientImpl::fsync(HandleId handle, bool /*data_only*/) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
   const Status synced = sync_inode(*file->inode);
   const Status heard = hear_errors(*file);
   return heard.ok() ? synced : heard;
@@ -56,8 +55,7 @@ Status ClientImpl::fsync_dir(Ino /*ino*/) {
 }
 
 Status ClientImpl::flush(HandleId handle, uint64_t lock_owner) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
   if (shared_) {
     const Status committed = commit_or_fail(*file->inode);
     if (committed.code() == EINTR) return committed;

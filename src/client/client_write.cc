@@ -79,10 +79,12 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
   {
     MutexLock lock(inode.latch);
     if (file.options.append) offset = inode.size;
-    if (offset + bytes.size() > kFileBytesMax) {
+    const bool too_big = offset + bytes.size() > kFileBytesMax;
+    if (too_big || file.dead) {
       lock.unlock();
       space_.give_back(bytes.size());
       committer_.release_room(bytes.size());
+      if (!too_big) return error(EIO, "open file {} went with its session", file.id);
       return error(EFBIG, "inode {}: files are at most {} bytes", inode.ino, kFileBytesMax);
     }
     Operation* last = inode.list.empty() ? nullptr : &inode.list.back();
@@ -119,8 +121,8 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
 
 Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle, uint64_t offset,
                                           ByteView bytes, bool kill) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.write) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.write) return Error(EBADF);
   Written written;
   if (bytes.empty()) return written;
   if (!file->options.append) {
@@ -212,8 +214,8 @@ Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
 
 Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, FallocateMode mode,
                                    uint64_t offset, uint64_t length) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.write) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.write) return Error(EBADF);
   InodeState& inode = *file->inode;
   if (length == 0) return Error(EINVAL);
   if (offset > kFileBytesMax || length > kFileBytesMax - offset) return Error(EFBIG);
@@ -252,10 +254,9 @@ Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, Fallocate
 Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
                                                uint64_t from_offset, HandleId to,
                                                uint64_t to_offset, uint64_t length) {
-  const OpenFilePtr source = handles_.find(from);
-  const OpenFilePtr target = handles_.find(to);
-  if (!source || !source->options.read || !target || !target->options.write ||
-      target->options.append) {
+  TRY_ASSIGN(const OpenFilePtr source, usable(from));
+  TRY_ASSIGN(const OpenFilePtr target, usable(to));
+  if (!source->options.read || !target->options.write || target->options.append) {
     return Error(EBADF);
   }
   Written written;

@@ -34,9 +34,11 @@ struct Committer::Background {
   }
 };
 
-Committer::Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
-                     SpacePool& space, SeenVersions& seen)
+Committer::Committer(const Client::Seams& seams, const std::atomic<SessionId>& session,
+                     const ClientOptions& options, InodeTable& table, SpacePool& space,
+                     SeenVersions& seen)
     : seams_(seams),
+      session_(session),
       buffer_bytes_max_(options.buffer_bytes_max),
       end_process_(options.end_process),
       table_(table),
@@ -359,7 +361,7 @@ bool Committer::collect(InodeState& inode, Batch& batch, uint64_t target) {
 Status Committer::send(Batch batch) {
   if (batch.records.empty()) return {};
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.caller.kernel_checked = true;
   const Result<meta::CommitReply> reply =
       seams_.metadata.commit_data(request, seams_.store_number, batch.records);

@@ -25,8 +25,8 @@ class Committer {
       1 << 16;  // uncommitted in the mount: beyond, commit sooner
   static constexpr uint64_t kOperationsMax = 1 << 18;  // beyond, writers wait
 
-  Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
-            SpacePool& space, SeenVersions& seen);
+  Committer(const Client::Seams& seams, const std::atomic<SessionId>& session,
+            const ClientOptions& options, InodeTable& table, SpacePool& space, SeenVersions& seen);
   ~Committer();
   // Others changed an inode that this mount has open, and a commit was told so: what the kernel has
   // of it is old. Runs under no lock. Before the first call.
@@ -108,6 +108,7 @@ class Committer {
   void leave_dirty(InodeState& inode);
 
   const Client::Seams seams_;
+  const std::atomic<SessionId>& session_;
   const uint64_t buffer_bytes_max_;
   const std::function<void()> end_process_;
   std::function<void(Ino)> others_changed_ = [](Ino) {};

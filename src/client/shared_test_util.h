@@ -111,6 +111,14 @@ struct SharedWorld::Mount {
                                      ClientOptions{}, volume);
     client->set_invalidation_sink(&sink);
   }
+  // What a mount does whose session is over.
+  void new_session() {
+    session = world.metadata().session_open("host", "test").value();
+    world.metadata()
+        .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce())
+        .value();
+    client->session_lost(session);
+  }
   // SIGKILL; the owner lives and ends the session.
   void kill() {
     client->abandon();

@@ -77,6 +77,7 @@ class FakeClient final : public client::Client {
 
   void set_invalidation_sink(client::InvalidationSink* sink) override { sink_ = sink; }
   bool shared() const override { return shared_now; }
+  void session_lost(SessionId) override {}
   std::atomic<bool> shared_now = false;
   std::atomic<bool> direct = false;
 

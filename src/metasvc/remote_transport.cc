@@ -72,7 +72,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void finish(const PendingPtr& request, Result<std::string> result);
   void fail_overdue();
   void notified(uint16_t method, const std::string& body);
-  void lose_session();
+  void lose_session(SessionId which);
 
   const rpc::Seams seams_;
   const RemoteOptions options_;
@@ -250,9 +250,9 @@ void Sender::send(uint16_t method, std::string body, Done done) {
   {
     MutexLock lock(mutex_);
     stopped = stopped_;
-    lost = session_lost_;
+    lost = session_lost_ && method != SessionOpen::kNumber;
     request->identity.session = session_;
-    if (!stopped && !lost && changes_anything(method) && session_ != 0) {
+    if (!stopped && !session_lost_ && changes_anything(method) && session_ != 0) {
       if (free_slots_.empty()) {
         without_slot_.push_back(request);
         return;
@@ -295,7 +295,8 @@ void Sender::answered(const PendingPtr& request, uint64_t number, rpc::Answer an
     return again(request, number);
   }
   if (answer.outcome == rpc::Outcome::kAnswered) {
-    if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber) lose_session();
+    if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber)
+      lose_session(request->identity.session);
     return finish(request, std::move(answer.result));
   }
   again(request, number);
@@ -321,7 +322,11 @@ void Sender::finish(const PendingPtr& request, Result<std::string> result) {
   {
     MutexLock lock(mutex_);
     if (request->method == SessionOpen::kNumber && result.ok()) {
-      if (const auto id = decode<SessionId>(*result); id.ok()) session_ = *id;
+      if (const auto id = decode<SessionId>(*result); id.ok()) {
+        session_ = *id;
+        session_lost_ = false;
+        std::fill(sequences_.begin(), sequences_.end(), 0);  // its slots are new
+      }
     }
     if (request->identity.sequence != 0) {
       if (without_slot_.empty()) {
@@ -360,15 +365,19 @@ void Sender::fail_overdue() {
     done(error(EIO, "no meta server answered for {} ms", options_.soft_timeout.count()));
 }
 
-void Sender::lose_session() {
+void Sender::lose_session(SessionId which) {
   std::unordered_map<uint64_t, Done> locks;
+  std::vector<PendingPtr> waiting;
   {
     MutexLock lock(mutex_);
-    if (session_lost_ || stopped_) return;
+    if (session_lost_ || stopped_ || which != session_) return;  // (it may have another by now)
     session_lost_ = true;
+    waiting.swap(without_slot_);
     locks.swap(lock_waits_);
   }
   log(LogLevel::kError, "the session with the meta server was lost");
+  for (const PendingPtr& request : waiting)
+    request->done(error(ESTALE, "the session with the meta server was lost"));
   for (const auto& [wait, done] : locks) done(error(EIO, "the session was lost"));
   if (options_.session_lost) seams_.executor.post(options_.session_lost);
 }
