@@ -341,6 +341,32 @@ TEST(ClientShared, records_behind_a_refused_one_are_refused_though_they_knew_the
   EXPECT_EQ(w[1].content("f"), "..");
 }
 
+TEST(ClientShared, appends_of_a_dead_mount_go_behind_what_others_wrote_before_its_last_commit) {
+  SharedWorld w;
+  w[0].put("f", "0");
+  const HandleId append = w[0].open("f", kAppend);
+  InodeRef inode = w[0].client->inodes().find(w[0].ino("f"));
+  meta::DataRecord first;
+  for (const char* bytes : {"aa", "AA"}) {
+    w[0].write(append, 0, bytes);
+    w[0].client->committer().make_durable(*inode).value();
+    MutexLock lock(inode->latch);
+    first = inode->list.at(inode->list.first_id()).place.record;
+  }
+  inode.reset();
+  const HandleId other = w[1].open("f");
+  w[1].write(other, 1, "BBBBBBBBB");
+  w[1].close(other);
+  // It dies between the two messages of one commit.
+  first.live = first.append = true;
+  const auto reply = w.metadata().commit_data({}, w[0].number, {first});
+  EXPECT_EQ(reply->outcomes[0].placed_at, 10u);
+  w[0].kill();
+  w[0].start();
+  EXPECT_EQ(w[0].replay.applied, 1u);
+  EXPECT_EQ(w[1].content("f"), "0BBBBBBBBBaaAA");
+}
+
 TEST(ClientShared, a_replay_knows_what_was_committed_before_others_wrote) {
   SharedWorld w;
   w[0].put("f", "AAAA");

@@ -95,6 +95,7 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
     if (!merges) {
       operation.offset = offset;
       operation.append = append;
+      if (append) operation.flags = format::kRecordAppend;
     }
     if (chunk) {
       operation.chunks.push_back(std::move(chunk));

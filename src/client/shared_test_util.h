@@ -99,10 +99,9 @@ struct SharedWorld::Mount {
                                   "/state", {volume.uuid, volume.lineage, "host"}, {})
                   .value();
     session = world.metadata().session_open("host", "test").value();
-    const uint32_t number =
-        world.metadata()
-            .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce())
-            .value();
+    number = world.metadata()
+                 .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce())
+                 .value();
     replay = staging->replay(world.metadata(), number).value();
     reader = std::make_unique<HolderReader>(world);
     client =
@@ -178,6 +177,7 @@ struct SharedWorld::Mount {
   RecordingSink sink;
   data::ReplayReport replay;
   SessionId session = 0;
+  uint32_t number = 0;  // of its store
   std::unique_ptr<data::Staging> staging;
   std::unique_ptr<data::Reader> reader;
   std::unique_ptr<ClientImpl> client;
