@@ -30,7 +30,9 @@ bool OpenTable::drop_count(Shard& s, Ino ino, SessionId session, uint64_t opens,
   const auto open = s.opens.find(ino);
   if (open == s.opens.end()) return false;
   auto it = find_holder(open->second.holders, session);
-  if (it == open->second.holders.end() || it->count == 0) return false;
+  if (it == open->second.holders.end()) return false;
+  // Perhaps its session never returned to this owner.
+  if (it->count == 0) return opens > 1 && it->orphan != 0;
   it->count -= std::min(it->count, opens);
   it->writes = std::min(it->writes - std::min(it->writes, writes), it->count);
   if (it->count > 0) return false;

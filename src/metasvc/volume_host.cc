@@ -68,6 +68,7 @@ class Host final : public VolumeHost {
   // By the thread only.
   HostedEngine hosted_;
   std::optional<Election> election_;
+  bool engine_away_ = false;
 
   mutable Mutex mutex_;
   CondVar wake_;
@@ -89,7 +90,7 @@ HostStatus Host::status() const {
   }
   if (owning == nullptr) return status;
   owning->gate.pass([&] {
-    status.sessions = owning->service->sessions();
+    status.sessions = owning->service->sessions().size();
     status.trouble = owning->group->trouble();
     status.epoch = owning->owner->marker().epoch;
   });
@@ -178,6 +179,7 @@ void Host::one_step() {
   }
   const Result<bool> elected = election_->step();
   if (!elected.ok()) {
+    engine_away_ = true;
     note(owning ? HostStatus::State::kOwner : HostStatus::State::kStandby, elected.error().text());
     return;
   }
@@ -190,7 +192,10 @@ void Host::one_step() {
     return note(HostStatus::State::kStandby, "");
   }
   if (owning != nullptr && !owning->group->broken()) {
-    owning->gate.pass([&] { owning->service->tick(); });
+    owning->gate.pass([&] {
+      if (std::exchange(engine_away_, false)) owning->service->engine_was_away();
+      owning->service->tick();
+    });
     return note(HostStatus::State::kOwner, "");
   }
   if (owning != nullptr) give_up(owning->group->trouble());
@@ -203,16 +208,15 @@ Status Host::take_over() {
   TRY_ASSIGN(const format::Volume before, meta::read_volume(*hosted_.engine));
   if (hosted_.fence) TRY(hosted_.fence(before.epoch + 1));
   auto owning = std::make_shared<Owning>();
-  TRY_ASSIGN(owning->group, meta::group_commits(*hosted_.engine, seams_.commit_executor));
+  TRY_ASSIGN(meta::Grouped grouped, meta::group_commits(*hosted_.engine, seams_.commit_executor));
+  owning->group = std::move(grouped.engine);
   TRY_ASSIGN(owning->owner,
              meta::open_owner(*owning->group, seams_.clock, seams_.random, seams_.executor));
   owning->jobs = std::make_unique<JobDispatch>(owning->owner->maintenance(), *owning->group);
   ServiceOptions service = options_.service;
   service.jobs = owning->jobs.get();
-  engine::GroupCommit& group = *owning->group;
-  owning->service = VolumeService::make(
-      owning->owner->metadata(), seams_.clock,
-      [&group](std::function<void(Status)> done) { group.when_durable(std::move(done)); }, service);
+  owning->service = VolumeService::make(*owning->owner, *owning->group, seams_.clock,
+                                        std::move(grouped.notes), service);
   const format::OwnerMarker marker = owning->owner->marker();
   log(LogLevel::kInfo, "{}: owner of volume '{}' with epoch {}", options_.name, before.name,
       marker.epoch);
