@@ -35,25 +35,38 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
   }
 }
 
+// Another copy of this metadata goes on with the bucket, and perhaps with this machine's staging.
+Status destroy_metadata_only(Context& context, const MetaUrl& url, const format::Volume& record) {
+  TRY(remove_tree(context.runtime.fs, url.folder));
+  print_facts(context, Json{{"destroyed", url.to_string()},
+                            {"objects_removed", 0},
+                            {"kept", fmt::format("the data in {}: another copy of the metadata "
+                                                 "uses it",
+                                                 record.bucket)}}
+                           .dump());
+  return {};
+}
+
 Status run_destroy(Context& context, const DestroyArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
-  std::string bucket;
-  Uuid uuid;
+  format::Volume record;
   {
     TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
-    uuid = volume->volume().uuid;
-    bucket = volume->volume().bucket;
-    if (uuid.to_string() != arguments.uuid) {
+    record = volume->volume();
+    if (record.uuid.to_string() != arguments.uuid) {
       return error(
           EINVAL,
           "volume '{}' has the uuid {}; give that with --uuid to destroy it and all its data",
-          volume->volume().name, uuid.to_string());
+          record.name, record.uuid.to_string());
     }
   }
+  const Uuid uuid = record.uuid;
   ThreadPool executor("store", 8);
-  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, bucket, {}));
+  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, record.bucket, {}));
+  TRY_ASSIGN(const bool owns, owns_data(*store, record));
+  if (!owns) return destroy_metadata_only(context, url, record);
   // The marker goes last: while it is there a repeated destroy finds the rest.
   Result<uint64_t> removed = remove_objects(*store, uuid.to_string() + "/seg/");
   end_progress();

@@ -6,6 +6,7 @@
 #include "cmd/bucket.h"
 #include "engine/for_each.h"
 #include "format/keys.h"
+#include "meta/dump.h"
 
 namespace shoal::cmd {
 namespace {
@@ -65,6 +66,7 @@ Status OpenVolume::own(const OpenSettings& settings) {
   read_executor_ = std::make_unique<ThreadPool>("read", kReadThreads);
   executor_ = std::make_unique<ThreadPool>("work", kWorkThreads);
   TRY_ASSIGN(store_, open_bucket(runtime_, *store_executor_, volume_.bucket, {}));
+  if (!settings.take_over && !settings.though_moved) TRY(meta::check_not_moved(volume_));
   if (settings.take_over) {
     // The bucket itself must answer: a wrong key must not look like a volume taken over.
     TRY(check_bucket_answers(*store_, volume_.uuid.to_string() + "/"));
@@ -73,10 +75,19 @@ Status OpenVolume::own(const OpenSettings& settings) {
   }
   meta::OwnerOptions options;
   options.redraw_lineage = settings.take_over;
+  options.though_moved = settings.though_moved;
   TRY_ASSIGN(owner_,
              meta::open_owner(*engine_, runtime_.clock, runtime_.random, *executor_, options));
   TRY(write_marker(*store_, owner_->marker()));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
+  return {};
+}
+
+Status OpenVolume::drop_owner() {
+  CHECK(client_ == nullptr);
+  executor_->stop();
+  TRY(owner_->metadata().sync());
+  owner_.reset();
   return {};
 }
 

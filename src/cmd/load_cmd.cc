@@ -1,0 +1,75 @@
+// shoal load: puts a dump into an engine that holds nothing.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "cmd/command.h"
+#include "cmd/dump_stream.h"
+#include "cmd/service_handlers.h"
+#include "cmd/units.h"
+#include "meta/load.h"
+#include "meta/travelling.h"
+
+namespace shoal::cmd {
+namespace {
+
+struct LoadArguments {
+  std::string url, file;
+};
+
+void show_keys(uint64_t keys) { show_progress(fmt::format("loaded {} keys", format_count(keys))); }
+
+// What is wrong with the dump is said of its file.
+Error of_file(const Error& error, const std::string& file) {
+  const bool dump = error.is(EBADMSG) || error.is(ENOTSUP);
+  return dump ? error.in(file == kStandardStream ? "standard input" : file) : error;
+}
+
+Status run_load(Context& context, const LoadArguments& arguments) {
+  TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  Runtime& runtime = context.runtime;
+  TRY(check_not_mounted(runtime, url));
+  TRY_ASSIGN(DumpInput input, DumpInput::open(arguments.file));
+  auto reader = meta::DumpReader::open([&input](MutableBytes into) { return input.read(into); });
+  if (!reader.ok()) return of_file(reader.error(), arguments.file);
+  TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
+  const Result<meta::LoadReport> report =
+      meta::load(*engine, **reader, runtime.random, {.progress = show_keys});
+  end_progress();
+  if (!report.ok()) return of_file(report.error(), arguments.file);
+
+  const format::DumpTotals& totals = report->footer.totals;
+  const Json facts{{"volume", report->volume.name},
+                   {"uuid", report->volume.uuid.to_string()},
+                   {"dump", (*reader)->header().id.to_string()},
+                   {"dumped", time_text((*reader)->header().made)},
+                   {"epoch", report->volume.epoch},
+                   {"bucket", report->volume.bucket},
+                   {"inodes", meta::count_of(totals, 'I')},
+                   {"keys", totals.keys},
+                   {"sha256", to_hex(std::as_bytes(std::span(totals.digest)))},
+                   {"resumed", report->chunks_before > 0}};
+  print_facts(context, facts.dump());
+  if (!context.json)
+    std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n",
+                url.to_string().c_str());
+  return {};
+}
+
+}  // namespace
+
+void add_load(CLI::App& app, Context& context) {
+  auto arguments = std::make_shared<LoadArguments>();
+  CLI::App* sub = app.add_subcommand(
+      "load", "Put a dump into a place that holds no volume; an interrupted load goes on");
+  sub->add_option("META-URL", arguments->url, "where the volume is to be")->required();
+  sub->add_option("FILE", arguments->file, "what shoal dump wrote, or - for standard input")
+      ->required();
+  sub->footer(
+      "Everything is verified before it is written, and read back before the volume appears. Run "
+      "the same command again after an interruption.");
+  sub->callback([&context, arguments] {
+    context.run = [&context, arguments] { return run_load(context, *arguments); };
+  });
+}
+
+}  // namespace shoal::cmd

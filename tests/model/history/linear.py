@@ -1,0 +1,188 @@
+"""Is a history of operations on names linearizable: could each have happened at one moment between its call and its return?
+
+The search goes through the calls and returns in time (Wing & Gong; Lowe, "Testing for linearizability", 2017) and holds
+every configuration that is still possible: a state, and which of the operations under way have happened in it. At a return
+only those survive in which the operation has happened; what else is under way may happen before it in any order.
+Configurations are a set, so none is looked at twice. Operations of unknown outcome stay under way for ever.
+
+Histories on disjoint folders are checked one by one: linearizability is local (Herlihy & Wing).
+"""
+import math
+
+from history import names
+
+CONFIGURATIONS_MAX = 200_000
+
+
+class TooMany(Exception):
+    """More configurations than the search may hold: neither accepted nor rejected."""
+
+
+def partitions(operations):
+    """Groups that share no folder of the first level."""
+    leader = {}
+
+    def find(folder):
+        leader.setdefault(folder, folder)
+        while leader[folder] != folder:
+            folder = leader[folder]
+        return folder
+
+    for operation in operations:
+        folders = [path.split("/")[0] for path in operation.args]
+        for folder in folders:
+            leader[find(folder)] = find(folders[0])
+    groups = {}
+    for operation in operations:
+        groups.setdefault(find(operation.args[0].split("/")[0]), []).append(operation)
+    return groups
+
+
+def events(operations):
+    """(time, is a return, operation), in time. At one instant calls come first: they may have overlapped."""
+    found = [(operation.called, 0, operation.number, operation) for operation in operations]
+    found += [(operation.returned, 1, operation.number, operation) for operation in operations if operation.known]
+    return [(kind == 1, operation) for _, kind, _, operation in sorted(found, key=lambda event: event[:3])]
+
+
+class Search:
+    def __init__(self, configurations_max):
+        self.configurations_max = configurations_max
+        self.pending = {}  # number → operation: called, not returned
+        self.configurations = {((), frozenset())}
+        self._steps = {}
+
+    def step(self, state, operation):
+        key = (state, operation.number)
+        if key not in self._steps:
+            if len(self._steps) > 100_000:
+                self._steps.clear()
+            self._steps[key] = names.step(state, operation)
+        return self._steps[key]
+
+    def settle(self, state, happened):
+        """What changes nothing happens as soon as it may: that never forbids anything later."""
+        done = [number for number, operation in self.pending.items()
+                if number not in happened and operation.known and self.step(state, operation) == state]
+        return state, happened.union(done) if done else happened
+
+    def call(self, operation):
+        self.pending[operation.number] = operation
+        if operation.known:
+            self.configurations = {self.settle(*configuration) for configuration in self.configurations}
+
+    def ret(self, operation):
+        """False when in no configuration the operation can have happened."""
+        kept, seen, todo = set(), set(self.configurations), list(self.configurations)
+        while todo:
+            state, happened = todo.pop()
+            if operation.number in happened:
+                kept.add((state, happened))
+                continue
+            for number, other in self.pending.items():
+                if number in happened:
+                    continue
+                after = self.step(state, other)
+                if after is None or after == state and not other.known:
+                    continue
+                next_one = self.settle(after, happened | {number})
+                if next_one not in seen:
+                    seen.add(next_one)
+                    todo.append(next_one)
+            if len(seen) > self.configurations_max:
+                raise TooMany(f"more than {self.configurations_max} configurations at: {operation}")
+        del self.pending[operation.number]
+        self.configurations = {(state, happened - {operation.number}) for state, happened in kept}
+        return bool(kept)
+
+
+def check_group(operations, configurations_max):
+    """None, or why the history is not linearizable."""
+    search = Search(configurations_max)
+    for is_return, operation in events(operations):
+        if not is_return:
+            search.call(operation)
+            continue
+        before = search.configurations
+        under_way = [other for other in search.pending.values() if other.number != operation.number]
+        if not search.ret(operation):
+            lines = [f"cannot have happened: {operation}"]
+            lines += [f"  under way: {other}" for other in under_way]
+            for state, happened in sorted(before, key=str)[:5]:
+                shown = " ".join(f"{path}={kind}{node}" for path, node, kind, _ in state)
+                lines.append(f"  possible before: {shown or '(no names)'}; happened already: {sorted(happened)}")
+            earlier = [other for other in operations if other.returned <= operation.returned and other is not operation]
+            lines += [f"  earlier: {other}" for other in earlier[-12:]]
+            return "\n".join(lines)
+    return None
+
+
+def stale(operation, allowed_ns):
+    """Allows what only looked, or failed, to be older than its call: a kernel that may keep names for some time."""
+    if allowed_ns == 0 or operation.op != "stat" and operation.errno is None or not operation.known:
+        return operation
+    return type(operation)(**{**vars(operation), "called": operation.called - allowed_ns})
+
+
+NAME_OPERATIONS = {"create", "mkdir", "rmdir", "unlink", "rename", "rename_noreplace", "link", "stat"}
+
+
+def check(operations, configurations_max=CONFIGURATIONS_MAX, stale_ns=0):
+    """Why the operations on names are not linearizable, a text for each group of folders; [] when they are."""
+    chosen = [stale(operation, stale_ns) for operation in operations if operation.op in NAME_OPERATIONS]
+    found = []
+    for folder, group in sorted(partitions(chosen).items()):
+        if trouble := check_group(group, configurations_max):
+            found.append(f"names of {folder}: {trouble}")
+    return found
+
+
+def changes(operation):
+    """The paths whose presence a successful (or unknown) operation may change: path → present afterwards."""
+    if operation.errno is not None:
+        return {}
+    first, last = operation.args[0], operation.args[-1]
+    return {"create": {first: True}, "mkdir": {first: True}, "rmdir": {first: False}, "unlink": {first: False},
+            "link": {last: True}, "rename": {first: False, last: True},
+            "rename_noreplace": {first: False, last: True}}.get(operation.op, {})
+
+
+def check_listings(operations, stale_ns=0):
+    """readdir is no single moment: what was there all the time must be listed, what was never there must not. Of folders of
+    the first level only, which are always there."""
+    touched = {}  # path → operations that may change whether it is there
+    for operation in operations:
+        for path, present in changes(operation).items():
+            touched.setdefault(path, []).append((operation, present))
+    found = []
+    for listing in operations:
+        if listing.op != "readdir" or listing.result is None or "/" in listing.args[0]:
+            continue
+        begin = listing.called - stale_ns
+        listed = set(listing.result["names"])
+        paths = {path for path in touched if names.parent_of(path) == listing.args[0]}
+        for path in paths | {f"{listing.args[0]}/{name}" for name in listed}:
+            known = settled(touched.get(path, []), begin, listing.returned)
+            if known is not None and known != (path.split("/")[-1] in listed):
+                what = "is missing in" if known else "is only in"
+                found.append(f"{path} {what} the listing of {listing}")
+    return found
+
+
+def settled(history, begin, end):
+    """Whether the name was there from `begin` to `end`; None when that cannot be said."""
+    if any(operation.called <= end and operation.returned >= begin for operation, _ in history):
+        return None
+    before = [(operation, present) for operation, present in history if operation.returned < begin]
+    if not before:
+        return False
+    last_call = max(operation.called for operation, _ in before)
+    # Those that overlap the last one may have come after it. A rename onto another name of the same file does nothing.
+    last = [(operation, present) for operation, present in before if operation.returned >= last_call]
+    if any(operation.op.startswith("rename") for operation, _ in last):
+        return None
+    answers = {present for _, present in last}
+    return answers.pop() if len(answers) == 1 else None
+
+
+assert math.inf > 0
