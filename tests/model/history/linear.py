@@ -3,13 +3,18 @@
 The search goes through the calls and returns in time (Wing & Gong; Lowe, "Testing for linearizability", 2017) and holds
 every configuration that is still possible: a state, and which of the operations under way have happened in it. At a return
 only those survive in which the operation has happened; what else is under way may happen before it in any order.
-Configurations are a set, so none is looked at twice. Operations of unknown outcome stay under way for ever.
+Configurations are a set, so none is looked at twice.
+
+Operations of unknown outcome stay under way for ever, and each doubles what is possible. So the first search lets them
+happen only where nothing else explains a return; what it accepts is linearizable. What it rejects is searched again with
+all that is possible.
 
 Histories on disjoint folders are checked one by one: linearizability is local (Herlihy & Wing).
 """
-import math
+import dataclasses
 
 from history import names
+from history.record import Operation
 
 CONFIGURATIONS_MAX = 200_000
 
@@ -46,8 +51,9 @@ def events(operations):
 
 
 class Search:
-    def __init__(self, configurations_max):
+    def __init__(self, configurations_max, lazy):
         self.configurations_max = configurations_max
+        self.lazy = lazy
         self.pending = {}  # number → operation: called, not returned
         self.configurations = {((), frozenset())}
         self._steps = {}
@@ -73,32 +79,46 @@ class Search:
 
     def ret(self, operation):
         """False when in no configuration the operation can have happened."""
+        known = [other for other in self.pending.values() if other.known]
+        kept = self.explore(operation, known) if self.lazy else None
+        if not kept:
+            kept = self.explore(operation, list(self.pending.values()))
+        del self.pending[operation.number]
+        self.configurations = {(state, happened - {operation.number}) for state, happened in kept}
+        return bool(kept)
+
+    def explore(self, operation, candidates):
+        """All configurations in which `operation` has happened, and before it any of the candidates in any order."""
         kept, seen, todo = set(), set(self.configurations), list(self.configurations)
         while todo:
             state, happened = todo.pop()
             if operation.number in happened:
                 kept.add((state, happened))
                 continue
-            for number, other in self.pending.items():
-                if number in happened:
+            for other in candidates:
+                if other.number in happened:
                     continue
                 after = self.step(state, other)
                 if after is None or after == state and not other.known:
                     continue
-                next_one = self.settle(after, happened | {number})
-                if next_one not in seen:
-                    seen.add(next_one)
-                    todo.append(next_one)
+                further = self.settle(after, happened | {other.number})
+                if further not in seen:
+                    seen.add(further)
+                    todo.append(further)
             if len(seen) > self.configurations_max:
                 raise TooMany(f"more than {self.configurations_max} configurations at: {operation}")
-        del self.pending[operation.number]
-        self.configurations = {(state, happened - {operation.number}) for state, happened in kept}
-        return bool(kept)
+        return kept
 
 
 def check_group(operations, configurations_max):
     """None, or why the history is not linearizable."""
-    search = Search(configurations_max)
+    rejected = search_through(operations, Search(configurations_max, lazy=True))
+    if rejected is None or all(operation.known for operation in operations):
+        return rejected
+    return search_through(operations, Search(configurations_max, lazy=False))
+
+
+def search_through(operations, search):
     for is_return, operation in events(operations):
         if not is_return:
             search.call(operation)
@@ -121,7 +141,12 @@ def stale(operation, allowed_ns):
     """Allows what only looked, or failed, to be older than its call: a kernel that may keep names for some time."""
     if allowed_ns == 0 or operation.op != "stat" and operation.errno is None or not operation.known:
         return operation
-    return type(operation)(**{**vars(operation), "called": operation.called - allowed_ns})
+    return dataclasses.replace(operation, called=operation.called - allowed_ns)
+
+
+def nlink_of(stat, number):
+    """Linux looks a name up and then asks the inode: two moments."""
+    return Operation(number, stat.process, "nlink", stat.args, stat.called, stat.returned, stat.result, None)
 
 
 NAME_OPERATIONS = {"create", "mkdir", "rmdir", "unlink", "rename", "rename_noreplace", "link", "stat"}
@@ -130,6 +155,8 @@ NAME_OPERATIONS = {"create", "mkdir", "rmdir", "unlink", "rename", "rename_norep
 def check(operations, configurations_max=CONFIGURATIONS_MAX, stale_ns=0):
     """Why the operations on names are not linearizable, a text for each group of folders; [] when they are."""
     chosen = [stale(operation, stale_ns) for operation in operations if operation.op in NAME_OPERATIONS]
+    chosen += [nlink_of(operation, len(operations) + operation.number) for operation in chosen
+               if operation.op == "stat" and operation.result and operation.result["kind"] == "f"]
     found = []
     for folder, group in sorted(partitions(chosen).items()):
         if trouble := check_group(group, configurations_max):
@@ -183,6 +210,3 @@ def settled(history, begin, end):
         return None
     answers = {present for _, present in last}
     return answers.pop() if len(answers) == 1 else None
-
-
-assert math.inf > 0

@@ -3,6 +3,9 @@
 A state is a sorted tuple of (path, node, kind, ino): every name with the node behind it (the number of the operation that
 made it), "f" or "d", and the inode number once somebody has seen it. The first part of a path is a folder that is always
 there and has no entry itself.
+
+Operations that succeed happen at one moment. A refused operation on two paths may have looked at them one after the other
+(Linux looks both up before it locks anything), so each of its reasons is judged alone.
 """
 
 
@@ -17,22 +20,24 @@ class Names:
     def state(self):
         return tuple(sorted((path, *entry) for path, entry in self.names.items()))
 
+    def kind(self, path):
+        entry = self.names.get(path)
+        return entry and entry[1]
+
     def walk_error(self, path):
-        """Why the folder of `path` cannot be reached, or None."""
+        """The set of why the folder of `path` cannot be reached."""
         parts = path.split("/")
         for depth in range(2, len(parts)):
-            entry = self.names.get("/".join(parts[:depth]))
-            if entry is None:
-                return "ENOENT"
-            if entry[1] != "d":
-                return "ENOTDIR"
-        return None
+            kind = self.kind("/".join(parts[:depth]))
+            if kind != "d":
+                return {"ENOTDIR"} if kind else {"ENOENT"}
+        return set()
+
+    def absent(self, path):
+        return self.walk_error(path) or (set() if path in self.names else {"ENOENT"})
 
     def below(self, path):
         return [name for name in self.names if name.startswith(path + "/")]
-
-    def links(self, node):
-        return sum(1 for entry in self.names.values() if entry[0] == node)
 
     def bind(self, path, ino):
         """True when the name's inode may have this number; remembers it."""
@@ -47,116 +52,86 @@ class Names:
                 self.names[name] = (node, kind, ino)
         return True
 
-    # Each returns the set of errnos that it may fail with now; empty: it succeeds, and the names are changed.
+    # refusals(): every errno that the operation may be refused with now; empty: it succeeds. apply(): it does.
 
-    def make(self, operation, kind):
-        path = operation.args[0]
-        if error := self.walk_error(path):
-            return {error}
-        if path in self.names:
-            return {"EEXIST"}
-        self.names[path] = (operation.number, kind, None)
-        return set()
-
-    def create(self, operation):
-        return self.make(operation, "f")
-
-    def mkdir(self, operation):
-        return self.make(operation, "d")
-
-    def rmdir(self, operation):
-        path = operation.args[0]
-        if error := self.walk_error(path):
-            return {error}
-        if path not in self.names:
-            return {"ENOENT"}
-        if self.names[path][1] != "d":
-            return {"ENOTDIR"}
-        if self.below(path):
-            return {"ENOTEMPTY", "EEXIST"}
-        del self.names[path]
-        return set()
-
-    def unlink(self, operation):
-        path = operation.args[0]
-        if error := self.walk_error(path):
-            return {error}
-        if path not in self.names:
-            return {"ENOENT"}
-        if self.names[path][1] == "d":
-            return {"EISDIR", "EPERM"}
-        del self.names[path]
-        return set()
-
-    def link(self, operation):
-        source, target = operation.args
-        errors = {error for error in (self.walk_error(source), self.walk_error(target)) if error}
-        if not self.walk_error(source) and source not in self.names:
-            errors.add("ENOENT")
-        if not self.walk_error(target) and target in self.names:
-            errors.add("EEXIST")
-        if source in self.names and self.names[source][1] == "d":
-            errors.add("EPERM")
-        if not errors:
-            self.names[target] = self.names[source]
-        return errors
-
-    def rename(self, operation, replace=True):
-        source, target = operation.args
-        errors = {error for error in (self.walk_error(source), self.walk_error(target)) if error}
-        if not self.walk_error(source) and source not in self.names:
-            errors.add("ENOENT")
-        if target.startswith(source + "/"):
-            errors.add("EINVAL")
-        old = self.names.get(target)
-        if not replace and old is not None:
-            errors.add("EEXIST")
-        if errors:
-            return errors
-        new = self.names[source]
-        if old is not None and old[0] == new[0]:
-            return set()  # two names of one file: nothing happens
-        if old is not None:
-            if new[1] == "d" and old[1] != "d":
+    def refusals(self, op, args):
+        path = args[0]
+        if op in ("create", "mkdir"):
+            return self.walk_error(path) or ({"EEXIST"} if path in self.names else set())
+        if op == "link":
+            reasons = self.absent(path) | self.walk_error(args[1])
+            reasons |= {"EEXIST"} if args[1] in self.names else set()
+            return reasons | ({"EPERM"} if self.kind(path) == "d" else set())
+        if op in ("rename", "rename_noreplace"):
+            return self.rename_refusals(path, args[1], op == "rename")
+        reasons = self.absent(path)
+        if reasons:
+            return reasons
+        if op == "rmdir":
+            if self.kind(path) != "d":
                 return {"ENOTDIR"}
-            if new[1] != "d" and old[1] == "d":
-                # Where the source lies in the target, Linux looks at that first.
-                return {"EISDIR", "ENOTEMPTY"}
-            if self.below(target):
-                return {"ENOTEMPTY", "EEXIST"}
-        moved = [(name, self.names.pop(name)) for name in [source, *self.below(source)]]
-        for name, entry in moved:
-            self.names[target + name[len(source):]] = entry
+            return {"ENOTEMPTY", "EEXIST"} if self.below(path) else set()
+        if op == "unlink":
+            return {"EISDIR", "EPERM"} if self.kind(path) == "d" else set()
+        assert op == "stat", op
         return set()
 
-    def rename_noreplace(self, operation):
-        return self.rename(operation, replace=False)
+    def rename_refusals(self, source, target, replace):
+        reasons = self.absent(source) | self.walk_error(target)
+        if target.startswith(source + "/"):
+            reasons.add("EINVAL")
+        if target not in self.names:
+            return reasons
+        if not replace:
+            return reasons | {"EEXIST"}
+        if source in self.names and self.names[source][0] == self.names[target][0]:
+            return reasons  # two names of one file: nothing happens
+        if self.below(target):
+            reasons |= {"ENOTEMPTY", "EEXIST"}
+        if self.kind(target) == "d" and self.kind(source) != "d":
+            reasons.add("EISDIR")
+        if self.kind(source) == "d" and self.kind(target) != "d":
+            reasons.add("ENOTDIR")
+        return reasons
 
-    def stat(self, operation):
-        path = operation.args[0]
-        if error := self.walk_error(path):
-            return {error}
-        return set() if path in self.names else {"ENOENT"}
+    def apply(self, number, op, args):
+        if op in ("create", "mkdir"):
+            self.names[args[0]] = (number, "f" if op == "create" else "d", None)
+        elif op in ("rmdir", "unlink"):
+            del self.names[args[0]]
+        elif op == "link":
+            self.names[args[1]] = self.names[args[0]]
+        elif op in ("rename", "rename_noreplace"):
+            source, target = args
+            if target in self.names and self.names[target][0] == self.names[source][0]:
+                return
+            for name, entry in [(name, self.names.pop(name)) for name in [source, *self.below(source)]]:
+                self.names[target + name[len(source):]] = entry
 
 
-def fits(names, operation):
-    """Whether what a successful operation told is true of the names after it."""
-    result = operation.result or {}
-    path = operation.args[0]
-    if operation.op == "stat":
-        node, kind, _ = names.names[path]
-        if result["kind"] != kind or kind == "f" and result["nlink"] != names.links(node):
-            return False
-    return "ino" not in result or names.bind(path, result["ino"])
+# What EISDIR and ENOTDIR of a rename say of one path, whatever the other one was at that moment.
+def refused_by_one_path(names, operation):
+    source, target = operation.args
+    return {"EISDIR": names.kind(target) == "d", "ENOTDIR": names.kind(source) == "d"}.get(operation.errno, False)
 
 
 def step(state, operation):
     """The state after `operation`, if it could happen in `state` with the result that was told; None otherwise. What is
     not known counts when it succeeds, for a failure changes nothing."""
     names = Names(state)
-    errors = getattr(names, operation.op)(operation)
+    if operation.op == "nlink":  # of the inode that a stat found, a moment later: its names may have changed since
+        links = sum(1 for entry in names.names.values() if entry[2] == operation.result["ino"])
+        return state if links == operation.result["nlink"] else None
+    reasons = names.refusals(operation.op, operation.args)
     if operation.errno is not None:
-        return state if operation.errno in errors else None
-    if errors or not fits(names, operation):
+        refused = operation.errno in reasons or operation.op == "rename" and refused_by_one_path(names, operation)
+        return state if refused else None
+    if reasons:
+        return None
+    names.apply(operation.number, operation.op, operation.args)
+    result = operation.result or {}
+    if operation.op == "stat" and result["kind"] != names.kind(operation.args[0]):
+        return None
+    if "ino" in result and not names.bind(operation.args[0], result["ino"]):
         return None
     return names.state()

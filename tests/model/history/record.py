@@ -3,7 +3,7 @@
     {"p": 3, "op": "rename", "args": ["g0/a", "g0/b"], "t0": 17, "t1": 29, "ok": {}}
     {"p": 3, "op": "create", "args": ["g0/a"], "t0": 31, "t1": 40, "errno": "EEXIST"}
     {"p": 4, "op": "unlink", "args": ["g0/a"], "t0": 35, "t1": 99, "unknown": "ETIMEDOUT"}
-    {"p": 5, "op": "mkdir", "args": ["g0/d"], "t0": 36
+    {"p": 5, "op": "mkdir", "args": ["g0/d"], "t0": 36,
 
 `p` is the process: it does one thing after the other. `t0` and `t1` are CLOCK_MONOTONIC in ns before the call and after
 its return; all processes of a history are on one machine. The outcome is the result, an errno, or not known: an error
@@ -19,11 +19,15 @@ import errno
 import json
 import math
 import os
+import re
 import time
 
 # After these nobody knows what became of the operation.
 UNKNOWN = {errno.EIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.ECONNABORTED, errno.ECONNRESET, errno.EINTR, errno.EREMOTEIO,
            errno.EHOSTDOWN, errno.ESHUTDOWN}
+
+
+BEGUN = re.compile(r'(\{"p": .*"t0": \d+),')  # the half that is written before the call
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Recorder:
     def run(self, op, args, action, known=lambda error: error.errno not in UNKNOWN):
         """Calls `action`; its dict is the result. Returns the result, or None when it failed."""
         head = {"p": self._process, "op": op, "args": list(args), "t0": time.monotonic_ns()}
-        os.write(self._fd, json.dumps(head)[:-1].encode())
+        os.write(self._fd, (json.dumps(head)[:-1] + ",").encode())
         result, tail = None, {}
         try:
             result = action()
@@ -65,20 +69,22 @@ class Recorder:
             name = errno.errorcode.get(error.errno, str(error.errno))
             tail = {"errno": name} if known(error) else {"unknown": name}
         tail = {"t1": time.monotonic_ns(), **tail}
-        os.write(self._fd, (", " + json.dumps(tail)[1:] + "\n").encode())
+        os.write(self._fd, (" " + json.dumps(tail)[1:] + "\n").encode())
         return result
 
 
 def parse(line, number):
+    """None: nothing was called yet when its process was killed."""
+    begun = BEGUN.match(line)
+    if not begun:
+        return None
     try:
         words = json.loads(line)
     except ValueError:
-        words = json.loads(line.split(', "t1"')[0].rstrip().rstrip(",") + "}")
-    if "ok" in words:
-        return Operation(number, words["p"], words["op"], tuple(words["args"]), words["t0"], words["t1"], words["ok"], None)
-    if "errno" in words:
-        return Operation(number, words["p"], words["op"], tuple(words["args"]), words["t0"], words["t1"], None, words["errno"])
-    return Operation(number, words["p"], words["op"], tuple(words["args"]), words["t0"], math.inf, None, None)
+        words = json.loads(begun[1] + "}")
+    told = "ok" in words or "errno" in words
+    return Operation(number, words["p"], words["op"], tuple(words["args"]), words["t0"], words["t1"] if told else math.inf,
+                     words.get("ok"), words.get("errno"))
 
 
 def load(paths):
@@ -87,7 +93,6 @@ def load(paths):
     for path in paths:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
-                # A process that was killed before it wrote its time: nothing was called.
-                if line.strip() and '"t0": ' in line:
-                    found.append(parse(line, len(found)))
+                if operation := parse(line, len(found)):
+                    found.append(operation)
     return sorted(found, key=lambda operation: operation.called)
