@@ -61,6 +61,13 @@ class HistoryTest(unittest.TestCase):
         self.accepted((1, 0, 1, "mkdir", "g/d", OK), (1, 2, 3, "create", "g/d/x", {"ino": 4}),
                       (1, 4, 5, "rename", "g/d g/e", OK), (1, 6, 7, "stat", "g/e/x", file(4)), (1, 8, 9, "stat", "g/d/x", "ENOENT"))
 
+    def test_a_rename_between_two_names_of_a_file_may_do_something_a_moment_later(self):
+        rows = [(1, 0, 1, "create", "g/a", {"ino": 7}), (1, 2, 3, "link", "g/a g/b", OK), (1, 4, 5, "create", "g/e", {"ino": 8}),
+                (2, 10, 20, "rename", "g/e g/a", OK), (3, 12, 22, "rename", "g/a g/b", OK)]
+        self.accepted(*rows, (1, 30, 31, "stat", "g/a", "ENOENT"), (1, 32, 33, "stat", "g/b", file(8)))
+        self.accepted(*rows, (1, 30, 31, "stat", "g/a", file(8)), (1, 32, 33, "stat", "g/b", file(7)))
+        self.rejected(*rows, (1, 30, 31, "stat", "g/a", file(8)), (1, 32, 33, "stat", "g/b", file(8)))
+
     def test_each_wrong_answer_is_rejected(self):
         made = (1, 0, 1, "create", "g/a", {"ino": 7})
         for row in [("create", "g/a", {"ino": 8}), ("create", "g/b", "EEXIST"), ("mkdir", "g/a", OK), ("rmdir", "g/a", OK),

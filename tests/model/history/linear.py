@@ -50,6 +50,10 @@ def events(operations):
     return [(kind == 1, operation) for _, kind, _, operation in sorted(found, key=lambda event: event[:3])]
 
 
+def only_looks(operation):
+    return operation.known and (operation.errno is not None or operation.op in ("stat", "nlink"))
+
+
 class Search:
     def __init__(self, configurations_max, lazy):
         self.configurations_max = configurations_max
@@ -67,14 +71,15 @@ class Search:
         return self._steps[key]
 
     def settle(self, state, happened):
-        """What changes nothing happens as soon as it may: that never forbids anything later."""
+        """What never changes anything happens as soon as it may: that forbids nothing later. (A rename of one name of a file
+        to another changes nothing now; a moment later it might.)"""
         done = [number for number, operation in self.pending.items()
-                if number not in happened and operation.known and self.step(state, operation) == state]
+                if number not in happened and only_looks(operation) and self.step(state, operation) == state]
         return state, happened.union(done) if done else happened
 
     def call(self, operation):
         self.pending[operation.number] = operation
-        if operation.known:
+        if only_looks(operation):
             self.configurations = {self.settle(*configuration) for configuration in self.configurations}
 
     def ret(self, operation):
@@ -127,11 +132,12 @@ def search_through(operations, search):
         under_way = [other for other in search.pending.values() if other.number != operation.number]
         if not search.ret(operation):
             lines = [f"cannot have happened: {operation}"]
-            lines += [f"  under way: {other}" for other in under_way]
+            lines += [f"  under way: {other}" for other in under_way if other.op != "nlink"]
             for state, happened in sorted(before, key=str)[:5]:
                 shown = " ".join(f"{path}={kind}{node}" for path, node, kind, _ in state)
                 lines.append(f"  possible before: {shown or '(no names)'}; happened already: {sorted(happened)}")
-            earlier = [other for other in operations if other.returned <= operation.returned and other is not operation]
+            earlier = [other for other in operations if other.returned <= operation.returned and other is not operation
+                       and other.op != "nlink"]
             lines += [f"  earlier: {other}" for other in earlier[-12:]]
             return "\n".join(lines)
     return None
