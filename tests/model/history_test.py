@@ -148,6 +148,23 @@ class HistoryTest(unittest.TestCase):
                       (1, 4, 5, "unlink", "g/a", OK), (1, 6, 7, "mkdir", "g/b", OK))
         self.rejected((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 3, "rename", "g/a g/b", "EISDIR"))
 
+    def test_a_link_may_have_looked_its_source_up_before(self):
+        rows = [(1, 0, 1, "create", "g/a", {"ino": 7}), (1, 2, 3, "create", "g/b", {"ino": 8})]
+        # a had left when b became free.
+        self.accepted(*rows, (2, 4, 19, "link", "g/a g/b", OK), (1, 5, 6, "rename", "g/a g/c", OK), (1, 7, 8, "unlink", "g/b", OK),
+                      (1, 20, 21, "stat", "g/b", file(7, 2)))
+        self.rejected(*rows, (2, 4, 19, "link", "g/a g/b", OK), (1, 5, 6, "unlink", "g/a", OK), (1, 7, 8, "unlink", "g/b", OK))
+        # The inode that a was has no name any more; another one has the name.
+        self.accepted(*rows, (2, 4, 19, "link", "g/a g/b", "ENOENT"), (1, 5, 6, "rename", "g/b g/a", OK))
+        self.rejected(*rows, (1, 4, 5, "rename", "g/b g/a", OK), (2, 6, 7, "link", "g/a g/b", "ENOENT"))
+        self.rejected(*rows, (1, 4, 5, "rename", "g/a g/c", OK), (2, 6, 7, "link", "g/a g/d", OK))
+
+    def test_a_rename_may_have_seen_that_somebody_else_did_the_same(self):
+        made = (1, 0, 1, "create", "g/a", {"ino": 7})
+        self.accepted(made, (1, 2, 9, "rename", "g/a g/b", OK), (2, 3, 8, "rename", "g/a g/b", OK), (1, 10, 11, "stat", "g/b", file(7)))
+        self.rejected(made, (1, 2, 3, "rename", "g/a g/b", OK), (2, 4, 8, "rename", "g/a g/b", OK))
+        self.rejected(made, (1, 2, 9, "rename", "g/a g/b", OK), (2, 3, 8, "rename", "g/a g/c", OK))
+
     def test_the_link_count_of_a_stat_may_be_of_a_moment_later(self):
         self.accepted((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 9, "stat", "g/a", file(7, 0)), (1, 3, 4, "unlink", "g/a", OK))
         self.rejected((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 3, "stat", "g/a", file(7, 0)), (1, 4, 5, "unlink", "g/a", OK))

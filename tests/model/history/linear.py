@@ -5,13 +5,14 @@ every configuration that is still possible: a state, and which of the operations
 only those survive in which the operation has happened; what else is under way may happen before it in any order.
 Configurations are a set, so none is looked at twice.
 
-Operations of unknown outcome stay under way for ever, and each doubles what is possible. So the first search lets them
-happen only where nothing else explains a return; what it accepts is linearizable. What it rejects is searched again with
-all that is possible.
+Operations of unknown outcome stay under way for ever, and each doubles what is possible; so does what an operation may
+have looked up before. So the first search lets them happen only where nothing else explains a return; what it accepts is
+linearizable. What it rejects is searched again with all that is possible.
 
 Histories on disjoint folders are checked one by one: linearizability is local (Herlihy & Wing).
 """
 import dataclasses
+import math
 
 from history import names
 from history.record import Operation
@@ -50,6 +51,25 @@ def events(operations):
     return [(kind == 1, operation) for _, kind, _, operation in sorted(found, key=lambda event: event[:3])]
 
 
+def look_number(operation):
+    return -1 - operation.number
+
+
+def look_of(operation):
+    """What an operation may have looked up before it happened (see names.py); a link has always. Its own return is that of
+    the operation, which takes it along."""
+    refused = operation.errno is not None
+    if operation.op == "link" and (not refused or operation.errno == "ENOENT") or operation.op == "rename" and not refused:
+        result = {"for": operation.number, "due": operation.op == "link" and operation.known and not refused}
+        return Operation(look_number(operation), operation.process, "look", operation.args[:1], operation.called, math.inf, result,
+                         None)
+    return None
+
+
+def without_look(state, operation):
+    return tuple(entry for entry in state if entry[0] != names.remembered(operation.number))
+
+
 def only_looks(operation):
     return operation.known and (operation.errno is not None or operation.op in ("stat", "nlink"))
 
@@ -79,17 +99,21 @@ class Search:
 
     def call(self, operation):
         self.pending[operation.number] = operation
+        if look := look_of(operation):
+            self.pending[look.number] = look
         if only_looks(operation):
             self.configurations = {self.settle(*configuration) for configuration in self.configurations}
 
     def ret(self, operation):
         """False when in no configuration the operation can have happened."""
-        known = [other for other in self.pending.values() if other.known]
-        kept = self.explore(operation, known) if self.lazy else None
+        likely = [other for other in self.pending.values() if other.known or other.op == "look" and other.result["due"]]
+        kept = self.explore(operation, likely) if self.lazy else None
         if not kept:
             kept = self.explore(operation, list(self.pending.values()))
-        del self.pending[operation.number]
-        self.configurations = {(state, happened - {operation.number}) for state, happened in kept}
+        own = {operation.number, look_number(operation)}
+        for number in own:
+            self.pending.pop(number, None)
+        self.configurations = {(without_look(state, operation), happened - own) for state, happened in kept}
         return bool(kept)
 
     def explore(self, operation, candidates):
@@ -104,7 +128,7 @@ class Search:
                 if other.number in happened:
                     continue
                 after = self.step(state, other)
-                if after is None or after == state and not other.known:
+                if after is None or after == state and not other.known and other.op != "look":
                     continue
                 further = self.settle(after, happened | {other.number})
                 if further not in seen:
@@ -117,9 +141,8 @@ class Search:
 
 def check_group(operations, configurations_max):
     """None, or why the history is not linearizable."""
-    rejected = search_through(operations, Search(configurations_max, lazy=True))
-    if rejected is None or all(operation.known for operation in operations):
-        return rejected
+    if search_through(operations, Search(configurations_max, lazy=True)) is None:
+        return None
     return search_through(operations, Search(configurations_max, lazy=False))
 
 
@@ -132,7 +155,7 @@ def search_through(operations, search):
         under_way = [other for other in search.pending.values() if other.number != operation.number]
         if not search.ret(operation):
             lines = [f"cannot have happened: {operation}"]
-            lines += [f"  under way: {other}" for other in under_way if other.op != "nlink"]
+            lines += [f"  under way: {other}" for other in under_way if other.op not in ("nlink", "look")]
             for state, happened in sorted(before, key=str)[:5]:
                 shown = " ".join(f"{path}={kind}{node}" for path, node, kind, _ in state)
                 lines.append(f"  possible before: {shown or '(no names)'}; happened already: {sorted(happened)}")

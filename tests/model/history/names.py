@@ -4,9 +4,15 @@ A state is a sorted tuple of (path, node, kind, ino): every name with the node b
 made it), "f" or "d", and the inode number once somebody has seen it. The first part of a path is a folder that is always
 there and has no entry itself.
 
-Operations that succeed happen at one moment. A refused operation on two paths may have looked at them one after the other
-(Linux looks both up before it locks anything), so each of its reasons is judged alone.
+Operations that succeed happen at one moment, but for what Linux itself looks up before:
+- link looks its source up, and later links that inode. Between the two its name may move to another inode.
+- rename looks both names up, and when they are one file it does nothing. Before a file system that others change, too, it
+  may have seen the source before and the target after somebody else's rename of the one to the other.
+- A refused operation on two paths may have looked at them one after the other: each of its reasons is judged alone.
+So an operation may be preceded by a `look`, which remembers the inode of its first path under a name nobody else has.
 """
+
+REMEMBERED = "\0"
 
 
 def parent_of(path):
@@ -35,6 +41,9 @@ class Names:
 
     def absent(self, path):
         return self.walk_error(path) or (set() if path in self.names else {"ENOENT"})
+
+    def has_name(self, node):
+        return any(entry[0] == node for path, entry in self.names.items() if path[0] != REMEMBERED)
 
     def below(self, path):
         return [name for name in self.names if name.startswith(path + "/")]
@@ -99,8 +108,6 @@ class Names:
             self.names[args[0]] = (number, "f" if op == "create" else "d", None)
         elif op in ("rmdir", "unlink"):
             del self.names[args[0]]
-        elif op == "link":
-            self.names[args[1]] = self.names[args[0]]
         elif op in ("rename", "rename_noreplace"):
             source, target = args
             if target in self.names and self.names[target][0] == self.names[source][0]:
@@ -115,13 +122,39 @@ def refused_by_one_path(names, operation):
     return {"EISDIR": names.kind(target) == "d", "ENOTDIR": names.kind(source) == "d"}.get(operation.errno, False)
 
 
+def remembered(number):
+    return f"{REMEMBERED}{number}"
+
+
+def after_look(names, operation, seen):
+    """Whether the operation could happen with the inode that it had seen; changes the names."""
+    if operation.op == "link" and operation.errno == "ENOENT":
+        return not names.has_name(seen[0])
+    target = operation.args[1]
+    if operation.op == "link":
+        if seen[1] == "d" or not names.has_name(seen[0]) or names.walk_error(target) or target in names.names:
+            return False
+        names.names[target] = seen
+        return True
+    return target in names.names and names.names[target][0] == seen[0]  # a rename that did nothing
+
+
 def step(state, operation):
     """The state after `operation`, if it could happen in `state` with the result that was told; None otherwise. What is
     not known counts when it succeeds, for a failure changes nothing."""
     names = Names(state)
     if operation.op == "nlink":  # of the inode that a stat found, a moment later: its names may have changed since
-        links = sum(1 for entry in names.names.values() if entry[2] == operation.result["ino"])
+        links = sum(1 for path, entry in names.names.items() if entry[2] == operation.result["ino"] and path[0] != REMEMBERED)
         return state if links == operation.result["nlink"] else None
+    if operation.op == "look":
+        if names.absent(operation.args[0]):
+            return None
+        names.names[remembered(operation.result["for"])] = names.names[operation.args[0]]
+        return names.state()
+    if seen := names.names.pop(remembered(operation.number), None):
+        return names.state() if after_look(names, operation, seen) else None
+    if operation.op == "link" and operation.errno is None:
+        return None  # not before it has looked
     reasons = names.refusals(operation.op, operation.args)
     if operation.errno is not None:
         refused = operation.errno in reasons or operation.op == "rename" and refused_by_one_path(names, operation)
