@@ -11,13 +11,6 @@ namespace {
 constexpr uint64_t kProgressKeys = 50'000;
 constexpr int kTriesMax = 10;
 
-Error unfinished(int code, const format::LoadRecord& load) {
-  return error(code,
-               "the load of volume '{}' ({}) from dump {} is not finished here; run shoal load "
-               "with that dump again to go on, or remove this metadata",
-               load.name, load.volume.to_string(), load.dump.to_string());
-}
-
 std::string difference(const format::DumpTotals& found, const format::DumpTotals& told) {
   if (found.keys != told.keys) return fmt::format("{} keys, {} are due", found.keys, told.keys);
   for (const auto& [letter, count] : told.by_letter) {
@@ -64,7 +57,10 @@ Status check_no_load(engine::KvEngine& engine) {
   TRY_ASSIGN(const auto found, engine.get(nullptr, format::load_key()));
   if (!found) return {};
   TRY_ASSIGN(const format::LoadRecord load, format::decode_load(found->value));
-  return unfinished(EBUSY, load);
+  return error(EINPROGRESS,
+               "the load of volume '{}' ({}) from dump {} is not finished here; run shoal load "
+               "with that dump again to go on, or remove this metadata",
+               load.name, load.volume.to_string(), load.dump.to_string());
 }
 
 Result<LoadReport> load(engine::KvEngine& engine, DumpReader& reader, Random& random,

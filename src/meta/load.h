@@ -27,7 +27,8 @@ struct LoadReport {
 Result<LoadReport> load(engine::KvEngine& engine, DumpReader& reader, Random& random,
                         const LoadOptions& options = {});
 
-// EBUSY with what to do when a load was begun and is not finished.
+// EINPROGRESS with what to do when a load was begun and is not finished. (Not EBUSY: nobody is at
+// it, waiting does not help.)
 Status check_no_load(engine::KvEngine& engine);
 
 }  // namespace shoal::meta

@@ -39,7 +39,7 @@ struct OwnerOptions {
   bool though_moved = false;    // a dump --move that is repeated
 };
 
-// ESTALE when the volume was moved away (dump.h), EBUSY when a load is not finished (load.h).
+// ESTALE when the volume was moved away (dump.h), EINPROGRESS when a load is not finished (load.h).
 // Takes epoch+1, appends a fresh open id to F and syncs both before anything else. What dead
 // sessions left open and unlinked is queued for reclaim. Everything passed in outlives the owner.
 class OwnerHandle {

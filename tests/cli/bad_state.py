@@ -167,6 +167,32 @@ def a_database_that_is_older_than_the_bucket_says(world):
         refused(world, "{mount}", "another or newer copy of this metadata", "--take-over")
 
 
+@state
+def a_damaged_dump(world):
+    whole, bad = world.path / "whole.dump", world.path / "bad.dump"
+    place = f"rocksdb://{world.path}/loaded"
+    with Copy(world):
+        e2e.run(e2e.SHOAL, "dump", world.volume.meta, whole)
+        body = whole.read_bytes()
+        for at, kind in ((len(body) // 2, "is damaged"), (len(body) - 5, "is damaged"), (12, "made by a newer shoal")):
+            bad.write_bytes(body)
+            damage(bad, at, 1)
+            refused(world, f"load {place} {bad}", f"{bad}: ", kind)
+        for end, what in ((len(body) // 2, "ends in the middle"), (len(body) - 1, "ends in the middle"), (4, "is no dump")):
+            bad.write_bytes(body[:end])
+            refused(world, f"load {place} {bad}", f"{bad}: ", what)
+        bad.write_bytes(body + b"more")
+        refused(world, f"load {place} {bad}", "something follows the end of the dump", "copy the dump again")
+        for command in (f"status {place}", f"mount {place} {{mnt}}", f"format {place} new --bucket {{bucket}}-new", f"dump {place} -"):
+            refused(world, command, "the load of volume 'one'", "is not finished here; run shoal load with that dump again")
+        e2e.run(e2e.SHOAL, "dump", world.volume.meta, world.path / "other.dump")
+        refused(world, f"load {place} {world.path}/other.dump", "from another dump", "go on with that one, or remove this metadata")
+        e2e.run(e2e.SHOAL, "load", place, whole)
+        refused(world, f"load {place} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
+        refused(world, f"load {{meta}} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
+    shutil.rmtree(world.path / "loaded")
+
+
 # ---- staging ----------------------------------------------------------------------------------------------------
 
 @state

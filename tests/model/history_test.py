@@ -175,6 +175,7 @@ class HistoryTest(unittest.TestCase):
         made = (1, 0, 1, "create", "g/a", {"ino": 7})
         lost = (2, 2, 3, "unlink", "g/a", None)
         self.accepted(made, lost, (1, 50, 51, "stat", "g/a", file(7)))
+        self.accepted(made, (2, 2, 3, "stat", "g/a", None), (2, 4, 5, "readdir", "g", None), (2, 6, 7, "get", "g/p", None))
         self.accepted(made, lost, (1, 50, 51, "stat", "g/a", file(7)), (1, 52, 53, "stat", "g/a", "ENOENT"))
 
     def test_what_is_not_known_happens_once_and_not_before_its_call(self):

@@ -14,6 +14,7 @@ import pathlib
 import random
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -29,12 +30,13 @@ FOLDERS = ["d", "e"]  # never renamed: a path walk through a folder that moves i
 LINE_BYTES = 32
 IN_PLACE_BYTES = 4096 // 8  # one write, in one page
 REPLACED_BYTES = 300_000  # several extents and pages; appears by rename
-AT_FDCWD, RENAME_NOREPLACE = -100, 1
+RENAME_NOREPLACE = 1
+DEAD_PAUSE_SECONDS = 0.1  # between attempts on a mount that does not answer
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def rename_noreplace(source, target):
-    if libc.renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE) != 0:
+def rename_noreplace(folder, source, target):
+    if libc.renameat2(folder, os.fsencode(source), folder, os.fsencode(target), RENAME_NOREPLACE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 
@@ -48,13 +50,30 @@ def tags_in(data):
     return sorted({line.decode(errors="replace").strip() for line in set(data.split(b"\n")) if line.strip()})
 
 
+def wait_for(folder, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not is_folder(folder):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"histories.py: {folder} does not appear: are the folders mounts of one volume, and alive?")
+        time.sleep(0.05)
+
+
+def is_folder(path):
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
 class Worker:
-    """One process on one folder."""
+    """One process on one folder. It holds the folder open: when the mount dies, what it asks for has no answer, and nothing
+    reaches what lies below the mount point; then it opens the folder of the next mount."""
 
     def __init__(self, root, number, seed, history, plant):
         self.root, self.number, self.plant = pathlib.Path(root), number, plant
         self.random = random.Random(f"{seed}-{number}")
         self.recorder = record.Recorder(f"{history}/{number}.history", number)
+        self.at = -1
         self.written = 0
         self.seen = {}  # what a planted fault goes on telling
 
@@ -69,7 +88,7 @@ class Worker:
         return f"{group}/{self.random.choice(FOLDERS if self.random.random() < 0.7 else FILES)}"
 
     def create(self, path):
-        fd = os.open(self.root / path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644, dir_fd=self.at)
         try:
             found = {"ino": os.fstat(fd).st_ino}
         finally:
@@ -77,17 +96,24 @@ class Worker:
         return found
 
     def stat(self, path):
-        found = os.lstat(self.root / path)
-        kind = "d" if (found.st_mode & 0o170000) == 0o040000 else "f"
-        return {"kind": kind, "ino": found.st_ino, "nlink": found.st_nlink}
+        found = os.stat(path, dir_fd=self.at, follow_symlinks=False)
+        return {"kind": "d" if stat.S_ISDIR(found.st_mode) else "f", "ino": found.st_ino, "nlink": found.st_nlink}
+
+    def readdir(self, path):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.at)
+        try:
+            return {"names": sorted(os.listdir(fd))}
+        finally:
+            os.close(fd)
 
     def call(self, op, *paths):
-        full = [self.root / path for path in paths]
-        return {"create": lambda: self.create(paths[0]), "stat": lambda: self.stat(paths[0]),
-                "mkdir": lambda: os.mkdir(*full), "rmdir": lambda: os.rmdir(*full), "unlink": lambda: os.unlink(*full),
-                "link": lambda: os.link(*full, follow_symlinks=False), "rename": lambda: os.rename(*full),
-                "rename_noreplace": lambda: rename_noreplace(*full),
-                "readdir": lambda: {"names": sorted(os.listdir(full[0]))}}[op]() or {}
+        at = {"dir_fd": self.at}
+        both = {"src_dir_fd": self.at, "dst_dir_fd": self.at}
+        return {"create": lambda: self.create(*paths), "stat": lambda: self.stat(*paths), "readdir": lambda: self.readdir(*paths),
+                "mkdir": lambda: os.mkdir(*paths, **at), "rmdir": lambda: os.rmdir(*paths, **at),
+                "unlink": lambda: os.unlink(*paths, **at), "link": lambda: os.link(*paths, **both, follow_symlinks=False),
+                "rename": lambda: os.rename(*paths, **both),
+                "rename_noreplace": lambda: rename_noreplace(self.at, *paths)}[op]() or {}
 
     def on_names(self):
         group = f"g{self.random.randrange(GROUPS)}"
@@ -105,21 +131,23 @@ class Worker:
 
     # ---- data -------------------------------------------------------------------------------------------------
 
+    def open(self, path, flags):
+        return os.fdopen(os.open(path, flags, 0o644, dir_fd=self.at), "rb" if flags == os.O_RDONLY else "wb", buffering=0)
+
     def put(self, path, tag):
         if path.startswith("data/p"):
-            fd = os.open(self.root / path, os.O_WRONLY)
-            with os.fdopen(fd, "wb", buffering=0) as file:
+            with self.open(path, os.O_WRONLY) as file:
                 file.write(content(tag, IN_PLACE_BYTES))
             return {}
-        temporary = self.root / f"data/.{tag}"
-        with open(temporary, "wb") as file:
+        temporary = f"data/.{tag}"
+        with self.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
             file.write(content(tag, REPLACED_BYTES))
-        os.rename(temporary, self.root / path)
+        os.rename(temporary, path, src_dir_fd=self.at, dst_dir_fd=self.at)
         return {}
 
     def get(self, path):
-        with open(self.root / path, "rb") as file:
-            data = file.read()
+        with self.open(path, os.O_RDONLY) as file:
+            data = file.readall()
         due = IN_PLACE_BYTES if path.startswith("data/p") else REPLACED_BYTES
         return {"tags": tags_in(data) if len(data) == due // LINE_BYTES * LINE_BYTES else []}
 
@@ -161,9 +189,24 @@ class Worker:
             return lambda: {"tags": sorted({*action()["tags"], "1-1"} | {"1-2"})}
         return action
 
+    def open_root(self):
+        """The folder as it is mounted now. (A dead mount may still be there, and answer from the kernel's memory.)"""
+        wait_for(self.root / "data")
+        try:
+            fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            return
+        if self.at >= 0:
+            os.close(self.at)
+        self.at = fd
+
     def run(self, until, rate):
+        self.open_root()
         while time.monotonic() < until:
             (self.on_names if self.random.random() < 0.8 else self.on_data)()
+            if self.recorder.lost:
+                time.sleep(DEAD_PAUSE_SECONDS)
+                self.open_root()
             time.sleep(self.random.random() * 2 / rate)
 
 
@@ -172,6 +215,7 @@ def prepare(root, history):
     for name in [*(f"g{group}" for group in range(GROUPS)), "data"]:
         (root / name).mkdir(parents=True)
     worker = Worker(root, 0, 0, history, None)
+    worker.open_root()
     for number in range(2):
         path = f"data/p{number}"
         worker.recorder.run("put", [path, f"first-{number}"],
@@ -192,14 +236,6 @@ def start(work):
             sys.stdout.flush()
             os._exit(status)
     return pid
-
-
-def wait_for(folder, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not folder.is_dir():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"histories.py: {folder} does not appear: are the folders mounts of one volume?")
-        time.sleep(0.05)
 
 
 def record_history(folders, arguments, history):

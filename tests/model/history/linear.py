@@ -183,7 +183,8 @@ NAME_OPERATIONS = {"create", "mkdir", "rmdir", "unlink", "rename", "rename_norep
 
 def check(operations, configurations_max=CONFIGURATIONS_MAX, stale_ns=0):
     """Why the operations on names are not linearizable, a text for each group of folders; [] when they are."""
-    chosen = [stale(operation, stale_ns) for operation in operations if operation.op in NAME_OPERATIONS]
+    chosen = [stale(operation, stale_ns) for operation in operations
+              if operation.op in NAME_OPERATIONS and (operation.known or operation.op != "stat")]
     chosen += [nlink_of(operation, len(operations) + operation.number) for operation in chosen
                if operation.op == "stat" and operation.result and operation.result["kind"] == "f"]
     found = []

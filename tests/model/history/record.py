@@ -56,6 +56,7 @@ class Recorder:
     def __init__(self, path, process):
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self._process = process
+        self.lost = False  # the outcome of the last operation is not known
 
     def run(self, op, args, action, known=lambda error: error.errno not in UNKNOWN):
         """Calls `action`; its dict is the result. Returns the result, or None when it failed."""
@@ -68,6 +69,7 @@ class Recorder:
         except OSError as error:
             name = errno.errorcode.get(error.errno, str(error.errno))
             tail = {"errno": name} if known(error) else {"unknown": name}
+        self.lost = "unknown" in tail
         tail = {"t1": time.monotonic_ns(), **tail}
         os.write(self._fd, (" " + json.dumps(tail)[1:] + "\n").encode())
         return result
