@@ -167,8 +167,24 @@ def a_database_that_is_older_than_the_bucket_says(world):
         refused(world, "{mount}", "another or newer copy of this metadata", "--take-over")
 
 
+def nothing_staged(world):
+    """A mount that was refused late may have left a segment that it had begun."""
+    world.volume.mount()
+    world.volume.unmount()
+
+
+@state
+def a_place_where_no_dump_can_be(world):
+    nothing_staged(world)
+    before = world.facts()
+    refused(world, f"dump {{meta}} {world.path}/new/dump", "making", "/new/dump: No such file or directory")
+    refused(world, f"dump --move {{meta}} {world.bucket}", "/bucket is there already", "name another file")
+    expect(world.facts() == before, "the volume has changed")
+
+
 @state
 def a_damaged_dump(world):
+    nothing_staged(world)
     whole, bad = world.path / "whole.dump", world.path / "bad.dump"
     place = f"rocksdb://{world.path}/loaded"
     with Copy(world):

@@ -81,8 +81,6 @@ WORDS = [
     ("load rocksdb://{S}/none /dev/null", 1, ("/dev/null: this is no dump of shoal", "shoal dump META-URL FILE")),
     ("load rocksdb://{S}/none -", 1, ("standard input: this is no dump of shoal", "shoal dump META-URL FILE")),
     ("load rocksdb://{S}/none {bucket_folder}/../meta-one/CURRENT", 1, ("this is no dump of shoal", "shoal dump")),
-    ("dump {meta} {S}/new/dump", 1, ("making", "/new/dump: No such file or directory")),
-    ("dump {meta} {bucket_folder}", 1, ("/bucket is there already", "name another file")),
     ("umount {S}/none", 1, ("/none: No such file or directory",)),
     ("umount {S}", 1, ("is not on a Shoal mount of this machine",)),
     ("flush {S}", 1, ("is not on a Shoal mount of this machine",)),
