@@ -85,7 +85,7 @@ Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marke
 namespace {
 
 bool knows_open(const format::Volume& volume, const Uuid& open_id) {
-  // The marker that `format` wrote names no open; it holds until the first one.
+  // The marker of volumes made by 0.1 names no open; it holds until the first one.
   return std::find(volume.opens.begin(), volume.opens.end(), open_id) != volume.opens.end() ||
          (volume.opens.empty() && open_id.is_zero());
 }

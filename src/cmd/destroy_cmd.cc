@@ -5,8 +5,10 @@
 
 #include "cmd/bucket.h"
 #include "cmd/command.h"
+#include "cmd/ownership.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
+#include "engine/postgres/postgres_engine.h"
 
 namespace shoal::cmd {
 namespace {
@@ -35,9 +37,15 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
   }
 }
 
+Status remove_metadata(Runtime& runtime, const MetaUrl& url) {
+  if (url.kind == MetaUrl::Kind::kPostgres)
+    return engine::destroy_postgres(url.engine_url, runtime.clock);
+  return remove_tree(runtime.fs, url.folder);
+}
+
 // Another copy of this metadata goes on with the bucket, and perhaps with this machine's staging.
 Status destroy_metadata_only(Context& context, const MetaUrl& url, const format::Volume& record) {
-  TRY(remove_tree(context.runtime.fs, url.folder));
+  TRY(remove_metadata(context.runtime, url));
   print_facts(context, Json{{"destroyed", url.to_string()},
                             {"objects_removed", 0},
                             {"kept", fmt::format("the data in {}: another copy of the metadata "
@@ -49,11 +57,17 @@ Status destroy_metadata_only(Context& context, const MetaUrl& url, const format:
 
 Status run_destroy(Context& context, const DestroyArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  if (url.is_remote()) {
+    return error(EINVAL, "{} is a meta server; destroy with the META-URL of its engine",
+                 url.to_string());
+  }
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
   format::Volume record;
   {
     TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
+    if (url.kind == MetaUrl::Kind::kPostgres)
+      TRY(check_no_meta_server(runtime, volume->engine(), url));
     record = volume->volume();
     if (record.uuid.to_string() != arguments.uuid) {
       return error(
@@ -73,7 +87,7 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
   if (!removed.ok()) return std::move(removed).error();
   TRY(remove_objects(*store, uuid.to_string() + "/"));
   end_progress();
-  TRY(remove_tree(runtime.fs, url.folder));
+  TRY(remove_metadata(runtime, url));
   TRY(remove_tree(runtime.fs, default_state_dir(uuid.to_string())));
   TRY(remove_tree(runtime.fs, default_cache_dir(uuid.to_string())));
   print_facts(context, Json{{"destroyed", uuid.to_string()}, {"objects_removed", *removed}}.dump());

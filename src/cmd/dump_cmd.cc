@@ -51,6 +51,10 @@ Status check_dumpable(Runtime& runtime, const MetaUrl& url) {
 
 Status run_dump(Context& context, const DumpArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  if (url.is_remote()) {
+    return error(EINVAL, "{} is a meta server; stop it, and dump with the META-URL of its engine",
+                 url.to_string());
+  }
   Runtime& runtime = context.runtime;
   TRY(check_dumpable(runtime, url));
   TRY_ASSIGN(DumpOutput output, DumpOutput::open(arguments.file));

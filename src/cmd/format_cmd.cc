@@ -10,6 +10,7 @@
 #include "cmd/meta_url.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
+#include "meta/access_token.h"
 #include "meta/owner.h"
 #include "object/bucket_url.h"
 
@@ -21,6 +22,7 @@ struct FormatArguments {
   std::optional<std::string> capacity;
   uint32_t trash_days = 1;
   uint64_t inodes = 0;
+  bool metadata_loss_accepted = false;
 };
 
 Status check_name(const std::string& name) {
@@ -64,8 +66,7 @@ Result<format::OwnerMarker> give_root_directory_to_caller(Runtime& runtime,
 
 // nullopt: there is none yet.
 Result<std::optional<Uuid>> volume_at(Runtime& runtime, const MetaUrl& url) {
-  Result<std::unique_ptr<engine::KvEngine>> engine =
-      open_engine(runtime.fs, url, EngineOpen::kExisting);
+  Result<std::unique_ptr<engine::KvEngine>> engine = open_engine(runtime.fs, runtime.clock, url);
   if (engine.code() == ENOENT) return std::optional<Uuid>();
   if (!engine.ok()) return std::move(engine).error();
   const Result<format::Volume> volume = meta::read_volume(**engine);
@@ -76,6 +77,10 @@ Result<std::optional<Uuid>> volume_at(Runtime& runtime, const MetaUrl& url) {
 
 Status run_format(Context& context, const FormatArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.meta_url));
+  if (url.is_remote()) {
+    return error(EINVAL, "{} is a meta server; format its engine: rocksdb://… or postgres://…",
+                 url.to_string());
+  }
   TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
@@ -85,9 +90,13 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   // The bucket answers, the keys are right and nobody else is there, before anything is made.
   TRY_ASSIGN(const std::optional<Uuid> before, volume_at(runtime, url));
   TRY(check_no_other_volume(*store, before.value_or(Uuid{})));
-  TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
+  TRY_ASSIGN(
+      const auto engine,
+      open_engine(runtime.fs, runtime.clock, url,
+                  {.create = true, .metadata_loss_accepted = arguments.metadata_loss_accepted}));
   TRY_ASSIGN(const format::Volume volume,
              meta::format_volume(*engine, spec, runtime.clock, runtime.random));
+  TRY(meta::draw_access_token(*engine, runtime.random, /*renew=*/false));
   const bool made = !before;
   if (made || read_marker(*store, volume.uuid).code() == ENOENT) {
     format::OwnerMarker marker{volume.uuid, volume.lineage, volume.epoch,
@@ -105,9 +114,12 @@ Status run_format(Context& context, const FormatArguments& arguments) {
   facts["trash_days"] = volume.trash_days;
   facts["created"] = made;
   print_facts(context, facts.dump());
-  if (!context.json)
+  if (!context.json && url.kind == MetaUrl::Kind::kPostgres) {
+    std::printf("\nServe it with:  shoal meta --engine '%s'\n", url.to_string().c_str());
+  } else if (!context.json) {
     std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n",
                 url.to_string().c_str());
+  }
   return {};
 }
 
@@ -117,7 +129,9 @@ void add_format(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<FormatArguments>();
   CLI::App* sub =
       app.add_subcommand("format", "Make a volume: metadata at META-URL, data in a bucket");
-  sub->add_option("META-URL", arguments->meta_url, "rocksdb:///absolute/folder")->required();
+  sub->add_option("META-URL", arguments->meta_url,
+                  "rocksdb:///absolute/folder or postgres://user@host/database?volume=NAME")
+      ->required();
   sub->add_option("NAME", arguments->name, "name of the volume, shown by mount and df")->required();
   sub->add_option("--bucket", arguments->bucket,
                   "file:///folder or s3://bucket/prefix?endpoint=http://host:port&region=us-east-1 "
@@ -133,6 +147,8 @@ void add_format(CLI::App& app, Context& context) {
   sub->add_option("--capacity", arguments->capacity,
                   "most bytes the volume may hold, such as 1T; default: no limit");
   sub->add_option("--inodes", arguments->inodes, "most files and directories; default: no limit");
+  sub->add_flag("--metadata-loss-accepted", arguments->metadata_loss_accepted,
+                "PostgreSQL: in spite of settings that may lose what was committed");
   sub->footer(
       "Example:\n"
       "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"

@@ -6,6 +6,7 @@
 #include "cmd/dump_stream.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
+#include "meta/access_token.h"
 #include "meta/load.h"
 #include "meta/travelling.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 struct LoadArguments {
   std::string url, file;
+  bool metadata_loss_accepted = false;
 };
 
 void show_keys(uint64_t keys) { show_progress(fmt::format("loaded {} keys", format_count(keys))); }
@@ -24,19 +26,37 @@ Error of_file(const Error& error, const std::string& file) {
   return dump ? error.in(file == kStandardStream ? "standard input" : file) : error;
 }
 
+void print_how_to_use(const MetaUrl& url) {
+  if (url.kind == MetaUrl::Kind::kPostgres) {
+    std::printf("\nServe it with:  shoal meta --engine '%s'\n", url.to_string().c_str());
+  } else {
+    std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n",
+                url.to_string().c_str());
+  }
+}
+
 Status run_load(Context& context, const LoadArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
+  if (url.is_remote()) {
+    return error(EINVAL, "{} is a meta server; load into its engine: rocksdb://… or postgres://…",
+                 url.to_string());
+  }
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
   TRY_ASSIGN(DumpInput input, DumpInput::open(arguments.file));
   auto reader = meta::DumpReader::open([&input](MutableBytes into) { return input.read(into); });
   if (!reader.ok()) return of_file(reader.error(), arguments.file);
-  TRY_ASSIGN(const auto engine, open_engine(runtime.fs, url, EngineOpen::kCreate));
+  TRY_ASSIGN(
+      const auto engine,
+      open_engine(runtime.fs, runtime.clock, url,
+                  {.create = true, .metadata_loss_accepted = arguments.metadata_loss_accepted}));
   const Result<meta::LoadReport> report =
       meta::load(*engine, **reader, runtime.random, {.progress = show_keys});
   end_progress();
   if (!report.ok()) return of_file(report.error(), arguments.file);
 
+  // The old place's token stays with it.
+  TRY(meta::draw_access_token(*engine, runtime.random, /*renew=*/false));
   const format::DumpTotals& totals = report->footer.totals;
   const Json facts{{"volume", report->volume.name},
                    {"uuid", report->volume.uuid.to_string()},
@@ -49,9 +69,7 @@ Status run_load(Context& context, const LoadArguments& arguments) {
                    {"sha256", to_hex(std::as_bytes(std::span(totals.digest)))},
                    {"resumed", report->chunks_before > 0}};
   print_facts(context, facts.dump());
-  if (!context.json)
-    std::printf("\nMount it with:  shoal mount %s MOUNTPOINT --background\n",
-                url.to_string().c_str());
+  if (!context.json) print_how_to_use(url);
   return {};
 }
 
@@ -64,6 +82,8 @@ void add_load(CLI::App& app, Context& context) {
   sub->add_option("META-URL", arguments->url, "where the volume is to be")->required();
   sub->add_option("FILE", arguments->file, "what shoal dump wrote, or - for standard input")
       ->required();
+  sub->add_flag("--metadata-loss-accepted", arguments->metadata_loss_accepted,
+                "PostgreSQL: in spite of settings that may lose what was committed");
   sub->footer(
       "Everything is verified before it is written, and read back before the volume appears. Run "
       "the same command again after an interruption.");

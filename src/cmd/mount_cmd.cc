@@ -71,6 +71,12 @@ Result<MountSettings> make_settings(MountArguments& arguments) {
   TRY(take_own_options(arguments));
   MountSettings settings;
   TRY_ASSIGN(settings.url, MetaUrl::parse(arguments.url));
+  if (settings.url.kind == MetaUrl::Kind::kPostgres) {
+    return error(EINVAL,
+                 "a mount never has the database's password: let shoal meta --engine '{}' serve "
+                 "the volume and mount shoal://HOST:PORT/NAME",
+                 settings.url.to_string());
+  }
   settings.mount_point = absolute(arguments.mount_point);
   while (settings.mount_point.size() > 1 && settings.mount_point.back() == '/')
     settings.mount_point.pop_back();
@@ -125,7 +131,9 @@ Status mount_volume(Runtime& runtime, MountArguments arguments) {
 void add_mount(CLI::App& app, Context& context) {
   auto arguments = std::make_shared<MountArguments>();
   CLI::App* sub = app.add_subcommand("mount", "Mount a volume at a directory");
-  sub->add_option("META-URL", arguments->url, "rocksdb:///absolute/folder")->required();
+  sub->add_option("META-URL", arguments->url,
+                  "rocksdb:///absolute/folder, or shoal://host[:port]/NAME of a meta server")
+      ->required();
   sub->add_option("MOUNTPOINT", arguments->mount_point, "an existing directory")->required();
   sub->add_flag("-d,--background", arguments->background,
                 "return when the mount is usable, serve in the background");

@@ -1,7 +1,6 @@
 #include "cmd/mount_run.h"
 
 #include <malloc.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "cmd/command.h"
 #include "cmd/registry.h"
 #include "cmd/services.h"
+#include "cmd/signal_watch.h"
 #include "cmd/units.h"
 #include "data/gc.h"
 #include "fuse/dev_transport.h"
@@ -17,7 +17,6 @@
 #include "fuse/options.h"
 #include "fuse/session.h"
 #include "rpc/control.h"
-#include "sys/thread.h"
 
 namespace shoal::cmd {
 namespace {
@@ -25,41 +24,6 @@ namespace {
 constexpr std::chrono::seconds kPredecessorWait{60};
 constexpr std::chrono::seconds kGarbageInterval{60};
 constexpr unsigned kReadAheadKib = 1024;
-
-// SIGTERM and SIGINT unmount; the rest of the process has them blocked.
-class SignalWatch {
- public:
-  explicit SignalWatch(std::function<void()> on_signal) : on_signal_(std::move(on_signal)) {
-    thread_ = Thread("signals", [this] {
-      sigset_t set = signals();
-      for (;;) {
-        int signal = 0;
-        if (sigwait(&set, &signal) != 0) continue;
-        if (signal == SIGUSR2) return;  // the destructor
-        log(LogLevel::kInfo, "signal {}: unmounting", signal);
-        on_signal_();
-      }
-    });
-  }
-  ~SignalWatch() { ::kill(::getpid(), SIGUSR2); }
-
-  // Before any thread is made.
-  static void block() {
-    sigset_t set = signals();
-    pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-  }
-
- private:
-  static sigset_t signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) sigaddset(&set, signal);
-    return set;
-  }
-  std::function<void()> on_signal_;
-  Thread thread_;  // joined after the destructor's signal
-};
 
 // Many threads, each with an arena of its own, would keep what any of them freed: 150,000 small
 // files written took 252 MiB without this and 186 with it, for the same CPU.
@@ -195,6 +159,7 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
   if (Status ahead = mount->set_read_ahead(kReadAheadKib); !ahead.ok()) {
     log(LogLevel::kInfo, "read-ahead stays at the kernel's default: {}", ahead.error().text());
   }
+  if (settings.url.is_remote()) TRY(make_dirs(runtime.fs, runtime_dir()));
   TRY_ASSIGN(
       const auto control,
       rpc::ControlServer::start(runtime.net, settings.url.control_address(),
@@ -209,7 +174,8 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
                         volume->volume().name, settings.url.control_address().to_string()}));
   }
   std::unique_ptr<Periodic> garbage;
-  if (settings.collect_garbage && !effective.open.client.read_only) {
+  // Elsewhere one job does it for all mounts: shoal gc.
+  if (settings.collect_garbage && volume->owned_here() && !effective.open.client.read_only) {
     garbage = std::make_unique<Periodic>(volume->executor(), kGarbageInterval,
                                          [&volume] { collect(*volume); });
   }

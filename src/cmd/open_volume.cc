@@ -1,12 +1,18 @@
 #include "cmd/open_volume.h"
 
+#include <unistd.h>
+
 #include <unordered_map>
 
 #include "base/log.h"
 #include "cmd/bucket.h"
+#include "cmd/ownership.h"
+#include "cmd/remote_volume.h"
 #include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/dump.h"
+#include "meta/grouping.h"
+#include "metasvc/remote_owner.h"
 
 namespace shoal::cmd {
 namespace {
@@ -14,17 +20,14 @@ namespace {
 constexpr int kStoreThreads = 16;
 constexpr int kReadThreads = 16;
 constexpr int kWorkThreads = 16;
+constexpr int kRpcThreads = 8;
+constexpr int kCommitThreads = 2;
 
 }  // namespace
 
 OpenVolume::~OpenVolume() {
   // The client journals and commits what is buffered, while everything below it still runs.
   client_.reset();
-  if (owner_ != nullptr && session_ != 0) {
-    if (Status closed = owner_->metadata().session_close(session_); !closed.ok()) {
-      log(LogLevel::kWarn, "closing the session: {}", closed.error().text());
-    }
-  }
   reader_.reset();
   staging_.reset();
   if (owner_ != nullptr) {
@@ -32,15 +35,42 @@ OpenVolume::~OpenVolume() {
       log(LogLevel::kError, "syncing the metadata: {}", synced.error().text());
     }
   }
+  if (owner_ != nullptr && session_ != 0) {
+    if (Status closed = owner_->metadata().session_close(session_); !closed.ok()) {
+      log(LogLevel::kWarn, "closing the session: {}", closed.error().text());
+    }
+  }
   if (executor_ != nullptr) executor_->stop();
   owner_.reset();
   if (read_executor_ != nullptr) read_executor_->stop();
   store_.reset();
+  group_.reset();
+  if (commit_executor_ != nullptr) commit_executor_->stop();
+  engine_.reset();
+  transport_.reset();
+  if (rpc_executor_ != nullptr) rpc_executor_->stop();
+}
+
+// The volume of a meta server.
+Status OpenVolume::connect() {
+  rpc_executor_ = std::make_unique<ThreadPool>("rpc", kRpcThreads);
+  const std::string description = fmt::format("{} process {}", host_name(), ::getpid());
+  TRY_ASSIGN(transport_, connect_to_owner(runtime_, *rpc_executor_, url_, description, {}));
+  TRY_ASSIGN(session_,
+             metasvc::make_remote_metadata(*transport_)->session_open(host_name(), mount_point));
+  TRY_ASSIGN(owner_, metasvc::make_remote_owner(*transport_));
+  engine_ = metasvc::make_remote_engine(*transport_);
+  TRY_ASSIGN(volume_, owner_->metadata().volume());
+  return {};
 }
 
 Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_read(Runtime& runtime, const MetaUrl& url) {
   auto opened = std::unique_ptr<OpenVolume>(new OpenVolume(runtime, url));
-  TRY_ASSIGN(opened->engine_, open_engine(runtime.fs, url, EngineOpen::kExisting));
+  if (url.is_remote()) {
+    TRY(opened->connect());
+    return opened;
+  }
+  TRY_ASSIGN(opened->engine_, open_engine(runtime.fs, runtime.clock, url));
   TRY_ASSIGN(opened->volume_, meta::read_volume(*opened->engine_));
   return opened;
 }
@@ -62,6 +92,12 @@ Result<std::unique_ptr<OpenVolume>> OpenVolume::open_whole(Runtime& runtime, con
 }
 
 Status OpenVolume::own(const OpenSettings& settings) {
+  if (url_.is_remote() && settings.take_over) {
+    return error(EINVAL,
+                 "--take-over is for who has the engine; use the META-URL of the engine while no "
+                 "meta server owns the volume");
+  }
+  if (url_.kind == MetaUrl::Kind::kPostgres) TRY(check_no_meta_server(runtime_, *engine_, url_));
   store_executor_ = std::make_unique<ThreadPool>("store", kStoreThreads);
   read_executor_ = std::make_unique<ThreadPool>("read", kReadThreads);
   executor_ = std::make_unique<ThreadPool>("work", kWorkThreads);
@@ -73,11 +109,19 @@ Status OpenVolume::own(const OpenSettings& settings) {
   } else {
     TRY(check_marker(*store_, volume_));
   }
-  meta::OwnerOptions options;
-  options.redraw_lineage = settings.take_over;
-  options.though_moved = settings.though_moved;
-  TRY_ASSIGN(owner_,
-             meta::open_owner(*engine_, runtime_.clock, runtime_.random, *executor_, options));
+  if (!url_.is_remote()) {
+    meta::OwnerOptions options;
+    options.redraw_lineage = settings.take_over;
+    options.though_moved = settings.though_moved;
+    engine::KvEngine* engine = engine_.get();
+    if (engine_->capabilities().durable_on_commit) {
+      commit_executor_ = std::make_unique<ThreadPool>("commit", kCommitThreads);
+      TRY_ASSIGN(group_, meta::group_commits(*engine_, *commit_executor_));
+      engine = group_.get();
+    }
+    TRY_ASSIGN(owner_,
+               meta::open_owner(*engine, runtime_.clock, runtime_.random, *executor_, options));
+  }
   TRY(write_marker(*store_, owner_->marker()));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
   return {};
@@ -196,7 +240,9 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
   const data::StagingSeams seams{runtime_.fs, runtime_.clock, runtime_.random, *executor_, *store_};
   const data::StagingIdentity identity{volume_.uuid, volume_.lineage, host_name()};
   TRY_ASSIGN(staging_, data::Staging::open(seams, state_dir, identity, settings.staging));
-  TRY_ASSIGN(session_, metadata.session_open(host_name(), mount_point));
+  if (!url_.is_remote()) {
+    TRY_ASSIGN(session_, metadata.session_open(host_name(), mount_point));
+  }
   TRY_ASSIGN(const uint32_t store_number,
              metadata.store_open(session_, staging_->uuid(), host_name(), staging_->folder(),
                                  staging_->nonce()));

@@ -1,5 +1,5 @@
-// A volume opened by this process, as far as a command or a mount needs it. Members are destroyed
-// in the right order.
+// A volume opened by this process, as far as a command or a mount needs it: owned by this process,
+// or by a meta server to which it has a session. Members are destroyed in the right order.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 #include "data/reader.h"
 #include "data/staging.h"
 #include "meta/owner.h"
+#include "metasvc/remote_transport.h"
 #include "object/object_store.h"
 
 namespace shoal::cmd {
@@ -47,8 +48,10 @@ class OpenVolume {
   Runtime& runtime() { return runtime_; }
   const MetaUrl& url() const { return url_; }
   const format::Volume& volume() const { return volume_; }
-  engine::KvEngine& engine() { return *engine_; }
-  meta::OwnerHandle* owner() { return owner_.get(); }    // null: opened to read
+  engine::KvEngine& engine() { return group_ != nullptr ? *group_ : *engine_; }
+  // This process, or the meta server by proxy; null: opened to read.
+  meta::OwnerHandle* owner() { return owner_.get(); }
+  bool owned_here() const { return owner_ != nullptr && transport_ == nullptr; }
   object::ObjectStore* store() { return store_.get(); }  // null: opened to read
   data::Staging* staging() { return staging_.get(); }    // null unless whole
   data::Reader* reader() { return reader_.get(); }
@@ -65,6 +68,7 @@ class OpenVolume {
 
  private:
   OpenVolume(Runtime& runtime, MetaUrl url) : runtime_(runtime), url_(std::move(url)) {}
+  Status connect();
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
   Status refuse_gone_stores();
@@ -77,9 +81,14 @@ class OpenVolume {
   format::Volume volume_;
   std::unique_ptr<ThreadPool>
       store_executor_;  // the folder store's calls; nothing else may wait in it
-  std::unique_ptr<ThreadPool> read_executor_;  // fetches and read-ahead
-  std::unique_ptr<ThreadPool> executor_;       // timers, uploads, reclaim
+  std::unique_ptr<ThreadPool> read_executor_;    // fetches and read-ahead
+  std::unique_ptr<ThreadPool> executor_;         // timers, uploads, reclaim
+  std::unique_ptr<ThreadPool> commit_executor_;  // sends groups of commits; nothing else waits here
+  std::unique_ptr<ThreadPool> rpc_executor_;
+  std::unique_ptr<metasvc::RemoteTransport>
+      transport_;  // null unless a meta server owns the volume
   std::unique_ptr<engine::KvEngine> engine_;
+  std::unique_ptr<engine::KvEngine> group_;  // over engine_, when a commit there is a round trip
   std::unique_ptr<object::ObjectStore> store_;
   std::unique_ptr<meta::OwnerHandle> owner_;
   std::unique_ptr<cache::BlockCache> cache_;

@@ -32,4 +32,10 @@ Path default_cache_dir(const std::string& volume_uuid) {
   return join(user_folder("XDG_CACHE_HOME", ".cache"), "shoal/" + volume_uuid);
 }
 
+Path runtime_dir() {
+  if (geteuid() == 0) return "/run/shoal";
+  const char* set = std::getenv("XDG_RUNTIME_DIR");
+  return join(set != nullptr && *set == '/' ? Path(set) : user_folder("", ".cache"), "shoal");
+}
+
 }  // namespace shoal::cmd

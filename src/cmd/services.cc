@@ -96,11 +96,13 @@ Result<std::string> serve_command(OpenVolume& volume, const std::string& command
 
 Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
                                   const std::string& command, const std::string& arguments_json) {
-  Result<std::optional<std::string>> asked =
-      rpc::ask(runtime.net, url.control_address(), command, arguments_json, show_progress_json);
-  end_progress();
-  TRY_ASSIGN(std::optional<std::string> told, std::move(asked));
-  if (told) return *std::move(told);
+  if (url.kind == MetaUrl::Kind::kRocksdb) {
+    Result<std::optional<std::string>> asked =
+        rpc::ask(runtime.net, url.control_address(), command, arguments_json, show_progress_json);
+    end_progress();
+    TRY_ASSIGN(std::optional<std::string> told, std::move(asked));
+    if (told) return *std::move(told);
+  }
 
   Result<std::unique_ptr<OpenVolume>> volume =
       need == Need::kRead  ? OpenVolume::open_to_read(runtime, url)
@@ -124,6 +126,7 @@ Status check_not_mounted(Runtime& runtime, const MetaUrl& url) {
 }
 
 std::optional<OwnerProcess> live_owner(Runtime& runtime, const MetaUrl& url) {
+  if (url.kind != MetaUrl::Kind::kRocksdb) return std::nullopt;
   const auto told = rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr);
   if (!told.ok() || !*told) return std::nullopt;
   const Json status = Json::parse(**told, nullptr, false);

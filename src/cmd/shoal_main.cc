@@ -11,6 +11,17 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
+// How every command reaches a meta server.
+void add_remote_options(CLI::App& app, shoal::cmd::RemoteAccess& access) {
+  app.add_option("--token-file", access.token_file,
+                 "shoal:// volumes: the file with the volume's token");
+  app.add_option("--tls-ca", access.tls.ca_file,
+                 "shoal:// volumes: PEM, who signed the meta server's certificate; turns TLS on");
+  app.add_option("--tls-client-cert", access.tls.certificate_file,
+                 "shoal:// volumes: PEM, the certificate to show to the meta server");
+  app.add_option("--tls-client-key", access.tls.key_file, "shoal:// volumes: PEM, its key");
+}
+
 void add_all(CLI::App& app, shoal::cmd::Context& context) {
   using namespace shoal::cmd;
   add_format(app, context);
@@ -28,6 +39,8 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_dump(app, context);
   add_load(app, context);
   add_destroy(app, context);
+  add_meta(app, context);
+  add_token(app, context);
   add_version(app, context);
 }
 
@@ -84,6 +97,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   app.add_flag("--json", context.json, "print facts as JSON");
+  add_remote_options(app, runtime.remote);
   app.footer(
       "Start with:\n"
       "  shoal format rocksdb:///var/lib/shoal/demo demo --bucket file:///srv/bucket\n"

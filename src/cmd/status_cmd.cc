@@ -78,7 +78,7 @@ Result<Json> serve_status(OpenVolume& volume, const Json&, const ProgressJson&) 
   json["capacity_bytes"] = usage.capacity_bytes;
   json["inodes_max"] = usage.inodes_max;
   TRY_ASSIGN(json["metadata_disk_bytes"], volume.engine().disk_bytes());
-  json["owner_pid"] = volume.owner() != nullptr ? static_cast<int64_t>(getpid()) : int64_t{0};
+  json["owner_pid"] = volume.owned_here() ? static_cast<int64_t>(getpid()) : int64_t{0};
   json["mount_point"] = volume.mount_point;
   // After umount -l programs go on with the files that they have open.
   json["detached"] = !volume.mount_point.empty() && is_detached(volume.mount_point);
@@ -125,7 +125,7 @@ void add_status(CLI::App& app, Context& context) {
   auto url = std::make_shared<std::string>();
   CLI::App* sub =
       app.add_subcommand("status", "Show a volume: settings, usage, what waits for the bucket");
-  sub->add_option("META-URL", *url, "rocksdb:///absolute/folder")->required();
+  sub->add_option("META-URL", *url, kMetaUrlHelp)->required();
   sub->callback([&context, url] {
     context.run = [&context, url]() -> Status {
       TRY_ASSIGN(const MetaUrl meta_url, MetaUrl::parse(*url));

@@ -295,6 +295,7 @@ class GroupCommitEngine final : public GroupCommit {
     groups_->when_durable(std::move(done));
   }
   void stop(const std::string& why) override { groups_->stop(why); }
+  bool broken() const override { return !groups_->healthy().ok(); }
   std::string trouble() const override { return groups_->trouble(); }
 
  private:

@@ -34,6 +34,8 @@ class GroupCommit : public KvEngine {
   virtual void when_durable(std::function<void(Status)> done) = 0;
   // Gives up what is not underneath; every later call answers EIO. For an owner whose term ends.
   virtual void stop(const std::string& why) = 0;
+  // A conflict or stop() ended it: the owner has to open the volume anew.
+  virtual bool broken() const = 0;
   // Why the last group did not get there yet; "" when all is well.
   virtual std::string trouble() const = 0;
 };

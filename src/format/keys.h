@@ -42,6 +42,7 @@ std::string trash_key(uint32_t day, Ino ino);    // T; day = days since 1970 of 
 std::string counter_key(std::string_view name);  // C: id leases
 std::string format_record_key();                 // F
 std::string election_key();                      // V
+std::string access_token_key();                  // P
 std::string load_key();                          // M: a load of a dump that is not finished
 
 // Inverse forms for scans: EBADMSG when the key is not one.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kProblemsMax = 1'000;
 constexpr uint64_t kProgressKeys = 100'000;
-constexpr std::string_view kKnownLetters = "IDEXALBWROGSNHKQUTZYCFV";
+constexpr std::string_view kKnownLetters = "IDEXALBWROGSNHKQUTZYCFVP";
 
 }  // namespace
 

@@ -62,6 +62,7 @@ Result<format::Volume> format_volume(engine::KvEngine& engine, const VolumeSpec&
   volume.name = spec.name;
   volume.lineage = random.u64();
   volume.epoch = 1;
+  volume.opens.push_back(random.uuid());  // what the bucket's marker names until the first open
   volume.created = clock.now();
   volume.bucket = spec.bucket;
   volume.durability = spec.durability;

@@ -10,7 +10,7 @@ namespace shoal::meta {
 namespace {
 
 constexpr std::string_view kTravel = "ABCDEGHILQRTUWXYZ";  // ascending
-constexpr std::string_view kStay = "FKMNOSV";
+constexpr std::string_view kStay = "FKMNOPSV";
 constexpr size_t kHashAtBytes = 64 << 10;
 
 }  // namespace

@@ -3,7 +3,8 @@
 // What describes the file system travels, counters and id leases too. What belongs to the process
 // or the engine that owns it now does not: `F` travels in the dump's header and is written anew,
 // `N` (replies), `S`, `K`, `O` (sessions, their locks and open files) and `V` (election) end with
-// the owner, `M` is the load itself.
+// the owner, `M` is the load itself. `P` is a secret and no matter of a file: each place has its
+// own.
 #pragma once
 
 #include <functional>

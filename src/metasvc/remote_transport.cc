@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "metasvc/codec.h"
+#include "metasvc/service.h"
 #include "sys/mutex.h"
 #include "sys/on_behalf.h"
 
@@ -17,6 +18,7 @@ using Done = std::function<void(Result<std::string>)>;
 
 constexpr milliseconds kFirstRetry{50};
 constexpr milliseconds kLastRetry{2'000};
+constexpr milliseconds kNextServer{100};  // before asking it who was no owner itself
 
 // One request until it is answered, over as many connections as that takes.
 struct Pending {
@@ -51,7 +53,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
  private:
   Result<std::unique_ptr<rpc::Channel>> try_servers();
   void use(std::unique_ptr<rpc::Channel> channel);
-  void lost(uint64_t number);
+  void lost(uint64_t number, milliseconds delay = milliseconds(0));
   void reconnect(milliseconds delay);
   void reconnect_now(milliseconds delay);
   void heartbeat();
@@ -62,6 +64,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   }
   void submit(const PendingPtr& request);
   void answered(const PendingPtr& request, uint64_t number, rpc::Answer answer);
+  void again(const PendingPtr& request, uint64_t number);
   void finish(const PendingPtr& request, Result<std::string> result);
   void fail_overdue();
   void notified(uint16_t method, const std::string& body);
@@ -147,7 +150,7 @@ void Sender::use(std::unique_ptr<rpc::Channel> channel) {
   if (!usable) lost(number);
 }
 
-void Sender::lost(uint64_t number) {
+void Sender::lost(uint64_t number, milliseconds delay) {
   std::shared_ptr<rpc::Channel> dropped;
   {
     MutexLock lock(mutex_);
@@ -156,9 +159,10 @@ void Sender::lost(uint64_t number) {
     channel_ = nullptr;
   }
   // Not here: a channel must not be destroyed by its own callback.
-  seams_.executor.post([self = shared_from_this(), dropped = std::move(dropped)]() mutable {
+  seams_.executor.post([self = shared_from_this(), dropped = std::move(dropped), delay]() mutable {
     dropped.reset();
-    self->reconnect_now(kFirstRetry);
+    if (delay.count() == 0) return self->reconnect_now(kFirstRetry);
+    self->reconnect(delay);
   });
 }
 
@@ -281,19 +285,26 @@ void Sender::submit(const PendingPtr& request) {
 }
 
 void Sender::answered(const PendingPtr& request, uint64_t number, rpc::Answer answer) {
+  if (answer.outcome == rpc::Outcome::kAnswered && answer.result.code() == kNotTheOwner) {
+    lost(number, kNextServer);
+    return again(request, number);
+  }
   if (answer.outcome == rpc::Outcome::kAnswered) {
     if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber) lose_session();
     return finish(request, std::move(answer.result));
   }
-  // The same again, by the same identity, as soon as there is a connection.
+  again(request, number);
+}
+
+// The same by the same identity, as soon as there is another connection than `number`.
+void Sender::again(const PendingPtr& request, uint64_t number) {
   {
     MutexLock lock(mutex_);
-    if (!stopped_) {
-      if (channel_ == nullptr || channel_number_ == number) {
+    if (!stopped_ && (channel_ == nullptr || channel_number_ == number)) {
+      // (The channel's `closed` brings a new one. One that only sent it back unseen does not.)
+      if (channel_ == nullptr || !channel_->usable().ok()) {
         without_channel_.push_back(request);
-        // (The channel's `closed` brings a new one. One that only sent it back unseen does not.)
-        if (channel_ == nullptr || !channel_->usable().ok()) return;
-        std::erase(without_channel_, request);
+        return;
       }
     }
   }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "metasvc/codec.h"
 #include "metasvc/dispatch.h"
+#include "metasvc/job_dispatch.h"
 #include "rpc/reply_cache.h"
 #include "sys/mutex.h"
 
@@ -109,7 +110,9 @@ void Service::call(const std::shared_ptr<Call>& call) {
     default:
       break;
   }
-  const bool once = changes_anything(call->method()) && call->identity().sequence != 0;
+  const bool changes =
+      changes_anything(call->method()) || JobDispatch::changes_anything(call->method());
+  const bool once = changes && call->identity().sequence != 0;
   once ? execute_once(session, call) : execute(session, call);
 }
 
@@ -128,7 +131,8 @@ void Service::open_session(const std::shared_ptr<Call>& call) {
     sessions_.emplace(*id, session);
   }
   when_durable_([call, id = *id](const Status& durable) {
-    durable.ok() ? call->reply(encode(id)) : call->fail(durable.error());
+    durable.ok() ? call->reply(encode(id))
+                 : call->fail(error(kNotTheOwner, "{}", durable.error().text()));
   });
 }
 
@@ -199,7 +203,8 @@ void Service::run(const SessionPtr& session, const Call& call, Answer done) {
   // Not before what was read or done is durable: a successor must not know less than was told.
   const auto later = [this, done = std::move(done)](Result<std::string> result) {
     when_durable_([done, result = std::move(result)](const Status& durable) {
-      done(durable.ok() ? result : durable.error());
+      // It may or may not be found by the next owner, who is asked the same again.
+      done(durable.ok() ? result : Error(error(kNotTheOwner, "{}", durable.error().text())));
     });
   };
   switch (call.method()) {
@@ -208,8 +213,11 @@ void Service::run(const SessionPtr& session, const Call& call, Answer done) {
     case LockCancel::kNumber:
       return later(cancel_lock(session, call));
     default:
-      return later(dispatch(metadata_, call.method(), call.identity(), call.body()));
+      break;
   }
+  if (options_.jobs != nullptr && JobDispatch::knows(call.method()))
+    return later(options_.jobs->dispatch(call.method(), call.identity(), call.body()));
+  later(dispatch(metadata_, call.method(), call.identity(), call.body()));
 }
 
 void Service::execute(const SessionPtr& session, const std::shared_ptr<Call>& call) {

@@ -8,6 +8,7 @@
 // Thread-safe.
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -18,10 +19,17 @@
 
 namespace shoal::metasvc {
 
+// What a call gets whose volume another server owns, or nobody yet, or whose owner lost it before
+// the call's effects were durable: ask again, the others too. Programs never see it.
+inline constexpr int kNotTheOwner = EREMOTE;
+
+class JobDispatch;
+
 struct ServiceOptions {
   std::chrono::milliseconds session_ttl{60'000};
   uint32_t slots_max = 64;         // of a session
   uint32_t lock_waits_max = 4096;  // of a session: more are refused (ENOLCK)
+  JobDispatch* jobs = nullptr;     // outlives the service; null: jobs are refused (ENOSYS)
 };
 
 class VolumeService {

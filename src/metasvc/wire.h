@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/engine.h"
+#include "meta/maintenance.h"
 #include "meta/metadata.h"
 
 namespace shoal::metasvc {
@@ -35,7 +37,7 @@ SHOAL_WIRE_FIELDS(format::RecordHeader, v.kind, v.flags, v.payload_crc, v.payloa
                   v.base_version, v.offset, v.length, v.mtime, v.parent, v.atime)
 SHOAL_WIRE_FIELDS(format::Volume, v.uuid, v.name, v.lineage, v.epoch, v.opens, v.created, v.bucket,
                   v.durability, v.trash_days, v.capacity_bytes, v.inodes_max,
-                  v.metadata_loss_accepted)
+                  v.metadata_loss_accepted, v.lineage_before)
 
 SHOAL_WIRE_FIELDS(meta::Caller, v.uid, v.gid, v.pid, v.umask, v.groups, v.kernel_checked)
 SHOAL_WIRE_FIELDS(meta::Attr, v.ino, v.mode, v.uid, v.gid, v.nlink, v.size, v.allocated, v.atime,
@@ -60,5 +62,16 @@ SHOAL_WIRE_FIELDS(meta::VolumeUsage, v.capacity_bytes, v.used_bytes, v.trash_byt
                   v.inodes, v.trash_inodes)
 SHOAL_WIRE_FIELDS(meta::SegmentInfo, v.id, v.record, v.live_bytes)
 SHOAL_WIRE_FIELDS(meta::Lock, v.kind, v.type, v.start, v.end, v.owner, v.handle, v.pid)
+
+// --- for jobs ---
+
+SHOAL_WIRE_FIELDS(meta::TrashEntry, v.ino, v.day, v.parent, v.name, v.path, v.size, v.is_directory,
+                  v.deleted)
+SHOAL_WIRE_FIELDS(meta::VolumeChange, v.trash_days, v.capacity_bytes, v.inodes_max, v.durability)
+SHOAL_WIRE_FIELDS(meta::Maintenance::Reference, v.ino, v.parent, v.extent)
+SHOAL_WIRE_FIELDS(meta::Maintenance::Move, v.ino, v.from, v.to, v.first)
+SHOAL_WIRE_FIELDS(engine::Versioned, v.stamp, v.value)
+SHOAL_WIRE_FIELDS(engine::Item, v.key, v.stamp, v.value)
+SHOAL_WIRE_FIELDS(engine::Page, v.items, v.more)
 
 }  // namespace shoal::metasvc
