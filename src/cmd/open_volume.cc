@@ -116,7 +116,8 @@ Status OpenVolume::own(const OpenSettings& settings) {
     engine::KvEngine* engine = engine_.get();
     if (engine_->capabilities().durable_on_commit) {
       commit_executor_ = std::make_unique<ThreadPool>("commit", kCommitThreads);
-      TRY_ASSIGN(group_, meta::group_commits(*engine_, *commit_executor_));
+      TRY_ASSIGN(meta::Grouped grouped, meta::group_commits(*engine_, *commit_executor_));
+      group_ = std::move(grouped.engine);
       engine = group_.get();
     }
     TRY_ASSIGN(owner_,

@@ -2,264 +2,11 @@
 
 #include <algorithm>
 
-#include "base/log.h"
-#include "engine/pending.h"
+#include "engine/groups.h"
 #include "engine/rules.h"
-#include "sys/mutex.h"
 
 namespace shoal::engine {
 namespace {
-
-using std::chrono::milliseconds;
-
-constexpr milliseconds kFirstRetry{10};
-constexpr milliseconds kLastRetry{1'000};
-
-// Shared with the tasks that send, which may outlive the engine by one wake-up.
-class Groups : public std::enable_shared_from_this<Groups> {
- public:
-  Groups(KvEngine& under, Executor& executor, GroupOptions options)
-      : under_(under), executor_(executor), options_(std::move(options)), next_(options_.next) {}
-
-  Result<CommitResult> accept(const Batch& batch);
-  void when_durable(std::function<void(Status)> done);
-  void stop(const std::string& why);
-  std::string trouble() const;
-
-  std::optional<Pending::View> view(std::string_view key) const;
-  std::map<std::string, Pending::View> views(std::string_view begin, std::string_view end) const;
-  Status healthy() const;
-
-  // While one lives no group is under way: what is underneath and what is pending are one state.
-  class Hold {
-   public:
-    explicit Hold(Groups& groups);
-    ~Hold();
-    Hold(const Hold&) = delete;
-    Hold& operator=(const Hold&) = delete;
-
-   private:
-    Groups& groups_;
-  };
-
- private:
-  struct Waiter {
-    uint64_t last = 0;
-    std::function<void(Status)> done;
-  };
-  enum class Sent { kDone, kAgain, kBroken };
-
-  void run();  // a task: sends groups until there are none, or one has to wait
-  std::shared_ptr<Group> begin_sending();
-  Batch batch_of(const Group& group) const;
-  Sent send(Group& group, std::string& why);
-  void sent(Sent outcome, const Group& group, const std::string& why);
-  Status broken_error() const REQUIRES(mutex_);
-  std::vector<Waiter> take_waiters() REQUIRES(mutex_);
-
-  KvEngine& under_;
-  Executor& executor_;
-  const GroupOptions options_;
-  mutable Mutex mutex_;
-  CondVar changed_;
-  Pending pending_ GUARDED_BY(mutex_);
-  uint64_t next_ GUARDED_BY(mutex_);  // n of the group that goes next
-  uint64_t accepted_ GUARDED_BY(mutex_) = 0;
-  uint64_t durable_ GUARDED_BY(mutex_) = 0;
-  unsigned holds_ GUARDED_BY(mutex_) = 0;
-  bool scheduled_ GUARDED_BY(mutex_) = false;  // a task will send
-  bool sending_ GUARDED_BY(mutex_) = false;    // a task uses `under_`, or a group is doubtful
-  bool calling_ GUARDED_BY(mutex_) = false;    // a task uses `under_`
-  std::string broken_ GUARDED_BY(mutex_);
-  std::string trouble_ GUARDED_BY(mutex_);
-  std::vector<Waiter> waiters_ GUARDED_BY(mutex_);  // ascending
-};
-
-Status Groups::broken_error() const {
-  return broken_.empty() ? Status() : Status(error(EIO, "{}", broken_));
-}
-
-Status Groups::healthy() const {
-  MutexLock lock(mutex_);
-  return broken_error();
-}
-
-std::string Groups::trouble() const {
-  MutexLock lock(mutex_);
-  return broken_.empty() ? trouble_ : broken_;
-}
-
-std::optional<Pending::View> Groups::view(std::string_view key) const {
-  MutexLock lock(mutex_);
-  return pending_.view(key);
-}
-
-std::map<std::string, Pending::View> Groups::views(std::string_view begin,
-                                                   std::string_view end) const {
-  MutexLock lock(mutex_);
-  return pending_.views(begin, end);
-}
-
-Groups::Hold::Hold(Groups& groups) : groups_(groups) {
-  MutexLock lock(groups_.mutex_);
-  while (groups_.sending_ && groups_.broken_.empty()) groups_.changed_.wait(groups_.mutex_);
-  ++groups_.holds_;
-}
-
-Groups::Hold::~Hold() {
-  MutexLock lock(groups_.mutex_);
-  if (--groups_.holds_ == 0) groups_.changed_.notify_all();
-}
-
-Result<CommitResult> Groups::accept(const Batch& batch) {
-  MutexLock lock(mutex_);
-  for (;;) {
-    TRY(broken_error());
-    std::vector<std::string> wrong = pending_.conflicts(batch);
-    if (!wrong.empty()) return CommitResult{CommitResult::Kind::kConflict, std::move(wrong)};
-    auto& groups = pending_.groups();
-    const bool open = !groups.empty() && !groups.back()->sent;
-    if (open && groups.back()->fold.add(batch, kGroupBatchBytesMax)) break;
-    if (groups.size() < kGroupsMax) {
-      groups.push_back(std::make_shared<Group>());
-      CHECK(groups.back()->fold.add(batch, kGroupBatchBytesMax));
-      break;
-    }
-    changed_.wait(mutex_);
-  }
-  Group& group = *pending_.groups().back();
-  group.last = ++accepted_;
-  group.stamp = batch.stamp();
-  if (scheduled_) return CommitResult{};
-  scheduled_ = true;
-  lock.unlock();
-  executor_.post([self = shared_from_this()] { self->run(); });
-  return CommitResult{};
-}
-
-// nullptr: there is nothing to do.
-std::shared_ptr<Group> Groups::begin_sending() {
-  MutexLock lock(mutex_);
-  while (holds_ > 0 && broken_.empty()) changed_.wait(mutex_);
-  if (!broken_.empty() || pending_.groups().empty()) {
-    scheduled_ = false;
-    return nullptr;
-  }
-  const std::shared_ptr<Group> group = pending_.groups().front();
-  group->number = next_;
-  group->sent = sending_ = calling_ = true;
-  return group;
-}
-
-void Groups::run() {
-  while (const std::shared_ptr<Group> group = begin_sending()) {
-    std::string why;
-    const Sent outcome = send(*group, why);
-    sent(outcome, *group, why);
-    if (outcome != Sent::kAgain) continue;
-    const auto delay = std::min(kLastRetry, kFirstRetry * (1 << std::min(group->tries, 10u)));
-    executor_.post_after(delay, [self = shared_from_this()] { self->run(); });
-    return;
-  }
-}
-
-Batch Groups::batch_of(const Group& group) const {
-  Batch batch(group.stamp);
-  for (const auto& [key, write] : group.fold.writes()) batch.add(write);
-  batch.insert(options_.key_of(group.number), {});
-  if (group.number > options_.next) batch.remove(options_.key_of(group.number - 1));
-  return batch;
-}
-
-Groups::Sent Groups::send(Group& group, std::string& why) {
-  ++group.tries;
-  const Result<CommitResult> result = under_.commit(batch_of(group));
-  if (!result.ok()) {
-    why = result.error().text();
-    const bool hopeless = result.code() == EINVAL || result.code() == E2BIG;
-    return hopeless ? Sent::kBroken : Sent::kAgain;
-  }
-  if (result->kind == CommitResult::Kind::kCommitted) return Sent::kDone;
-  if (result->kind == CommitResult::Kind::kUnknown) {
-    group.doubtful = true;
-    why = "the outcome of a commit is unknown";
-    return Sent::kAgain;
-  }
-  const std::vector<std::string>& keys = result->conflicts;
-  const bool there =
-      std::find(keys.begin(), keys.end(), options_.key_of(group.number)) != keys.end();
-  if (there && group.doubtful) return Sent::kDone;
-  why = fmt::format("key {} is not what this owner wrote: a second owner, or a fault of ours",
-                    keys.empty() ? "?" : to_hex(as_bytes(keys.front())));
-  return Sent::kBroken;
-}
-
-void Groups::sent(Sent outcome, const Group& group, const std::string& why) {
-  std::vector<Waiter> told;
-  Status status;
-  {
-    MutexLock lock(mutex_);
-    calling_ = false;
-    switch (outcome) {
-      case Sent::kDone:
-        ++next_;
-        durable_ = group.last;
-        sending_ = false;
-        trouble_.clear();
-        if (!pending_.groups().empty()) pending_.groups().pop_front();
-        break;
-      case Sent::kAgain:
-        sending_ = group.doubtful;  // else all is known, and reads need not wait
-        if (trouble_.empty()) log(LogLevel::kWarn, "{}: {}; trying again", under_.describe(), why);
-        trouble_ = why;
-        break;
-      case Sent::kBroken:
-        sending_ = false;
-        if (broken_.empty()) broken_ = why;
-        break;
-    }
-    told = take_waiters();
-    status = broken_error();
-    changed_.notify_all();
-  }
-  for (const Waiter& waiter : told) {
-    const bool durable = outcome == Sent::kDone && waiter.last <= group.last;
-    waiter.done(durable ? Status() : status);
-  }
-}
-
-std::vector<Groups::Waiter> Groups::take_waiters() {
-  auto end = waiters_.begin();
-  while (end != waiters_.end() && (!broken_.empty() || end->last <= durable_)) ++end;
-  std::vector<Waiter> told(std::make_move_iterator(waiters_.begin()), std::make_move_iterator(end));
-  waiters_.erase(waiters_.begin(), end);
-  return told;
-}
-
-void Groups::when_durable(std::function<void(Status)> done) {
-  Status status;
-  {
-    MutexLock lock(mutex_);
-    status = broken_error();
-    if (status.ok() && durable_ < accepted_) {
-      waiters_.push_back({accepted_, std::move(done)});
-      return;
-    }
-  }
-  done(status);
-}
-
-void Groups::stop(const std::string& why) {
-  std::vector<Waiter> told;
-  {
-    MutexLock lock(mutex_);
-    if (broken_.empty()) broken_ = why;
-    changed_.notify_all();
-    while (calling_) changed_.wait(mutex_);
-    told = take_waiters();
-  }
-  for (const Waiter& waiter : told) waiter.done(error(EIO, "{}", why));
-}
 
 class GroupCommitEngine final : public GroupCommit {
  public:
@@ -294,6 +41,11 @@ class GroupCommitEngine final : public GroupCommit {
   void when_durable(std::function<void(Status)> done) override {
     groups_->when_durable(std::move(done));
   }
+  void begin_operation() override { groups_->begin_operation(); }
+  uint64_t end_operation(std::string note) override {
+    return groups_->end_operation(std::move(note));
+  }
+  void forget_note(uint64_t n) override { groups_->forget_note(n); }
   void stop(const std::string& why) override { groups_->stop(why); }
   bool broken() const override { return !groups_->healthy().ok(); }
   std::string trouble() const override { return groups_->trouble(); }
@@ -322,6 +74,7 @@ Status GroupCommitEngine::sync() {
     CondVar told;
     std::optional<Status> status;
   };
+  groups_->leave_group();
   const auto waiting = std::make_shared<Waiting>();
   groups_->when_durable([waiting](Status status) {
     MutexLock lock(waiting->mutex);
@@ -330,7 +83,9 @@ Status GroupCommitEngine::sync() {
   });
   MutexLock lock(waiting->mutex);
   while (!waiting->status) waiting->told.wait(waiting->mutex);
-  return *waiting->status;
+  TRY(*waiting->status);
+  lock.unlock();
+  return under_.capabilities().durable_on_commit ? Status() : under_.sync();
 }
 
 Result<std::optional<Versioned>> GroupCommitEngine::get(const ReadToken* token,

@@ -22,6 +22,13 @@ struct Group {
   bool sent = false;      // takes no more batches
   bool doubtful = false;  // it may have happened already
   unsigned tries = 0;
+
+  // Operations that have committed here and are not over: their notes are still to come.
+  unsigned open = 0;
+  bool closing = false;  // it goes as soon as none is open; takes no more batches
+  std::vector<std::string> notes;
+  size_t note_bytes = 0;
+  std::vector<std::string> dead;  // keys of older groups that it removes; fixed at the first try
 };
 
 class Pending {

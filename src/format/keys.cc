@@ -187,10 +187,25 @@ Result<std::pair<uint32_t, Ino>> parse_trash_key(std::string_view key) {
   return std::pair(day, ino);
 }
 
+Result<SessionId> parse_session_key(std::string_view key) {
+  Decoder in = open_key(key, 'S');
+  const SessionId session = in.be64();
+  if (!in.ok() || in.remaining() != 0) return not_a_key("a session");
+  return session;
+}
+
+Result<Ino> parse_locks_key(std::string_view key) {
+  Decoder in = open_key(key, 'K');
+  const Ino ino = in.be64();
+  if (!in.ok() || in.remaining() != 0) return not_a_key("locks");
+  return ino;
+}
+
 Result<uint64_t> parse_batch_key(std::string_view key) {
   Decoder in = open_key(key, 'N');
   const uint64_t n = in.be64();
-  if (!in.ok() || in.remaining() != 0) return not_a_key("a batch");
+  const bool whole = in.remaining() == 0 || in.remaining() == sizeof(uint16_t);
+  if (!in.ok() || !whole) return not_a_key("a batch");
   return n;
 }
 

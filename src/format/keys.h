@@ -30,7 +30,8 @@ std::string open_unlinked_key(SessionId session, Ino ino);  // O
 std::string open_unlinked_prefix(SessionId session);
 std::string reclaim_key(Stamp stamp, Ino ino);  // G
 std::string session_key(SessionId session);     // S
-std::string batch_key(uint64_t n);              // N
+// N; more parts of the n-th batch have its key and two bytes.
+std::string batch_key(uint64_t n);
 std::string store_prefix();
 std::string store_key(
     const Uuid& store);          // H: a store (staging folder): number, host, path, nonces
@@ -59,7 +60,9 @@ Result<BackReference> parse_back_reference_key(std::string_view key);
 Result<std::pair<Ino, Ino>> parse_link_key(std::string_view key);
 Result<std::pair<Ino, std::string>> parse_xattr_key(std::string_view key);
 Result<std::pair<uint32_t, Ino>> parse_trash_key(std::string_view key);
-Result<uint64_t> parse_batch_key(std::string_view key);
+Result<SessionId> parse_session_key(std::string_view key);
+Result<Ino> parse_locks_key(std::string_view key);
+Result<uint64_t> parse_batch_key(std::string_view key);  // of any part
 Result<std::pair<Stamp, Ino>> parse_reclaim_key(std::string_view key);
 Result<std::pair<SessionId, Ino>> parse_open_unlinked_key(std::string_view key);
 

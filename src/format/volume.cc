@@ -193,6 +193,7 @@ std::string encode_session(const SessionRecord& session) {
   out.string(session.host);
   out.string(session.description);
   encode_time(out, session.opened);
+  if (session.outlives_owner) out.u8(1);  // what was written before this field is as it was
   return value;
 }
 
@@ -203,6 +204,7 @@ Result<SessionRecord> decode_session(std::string_view value) {
   session.host = in.string();
   session.description = in.string();
   session.opened = decode_time(in);
+  if (in.remaining() > 0) session.outlives_owner = decode_bool(in);
   TRY(in.finish("session"));
   return session;
 }

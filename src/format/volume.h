@@ -73,6 +73,7 @@ struct SessionRecord {  // S: one mount
   std::string host;
   std::string description;
   Time opened;
+  bool outlives_owner = false;  // of a mount in another process than the owner
 };
 std::string encode_session(const SessionRecord& session);
 Result<SessionRecord> decode_session(std::string_view value);

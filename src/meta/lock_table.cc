@@ -289,6 +289,33 @@ void LockTable::release_session(SessionId session) {
   run(ready);
 }
 
+std::vector<format::HeldLock> LockTable::held(Ino ino) {
+  MutexLock lock(mutex_);
+  std::vector<format::HeldLock> all;
+  const auto at = inodes_.find(ino);
+  if (at == inodes_.end()) return all;
+  for (const auto* list : {&at->second.ranges, &at->second.flocks}) {
+    for (const Held& one : *list) {
+      all.push_back({one.owner.session, static_cast<uint8_t>(one.lock.kind),
+                     one.lock.type == LockType::kWrite, one.lock.start, one.lock.end,
+                     one.owner.owner, one.lock.handle, one.lock.pid});
+    }
+  }
+  return all;
+}
+
+std::vector<Ino> LockTable::inodes_of(SessionId session) {
+  MutexLock lock(mutex_);
+  std::vector<Ino> all;
+  for (const auto& [ino, inode] : inodes_) {
+    const auto is_its = [session](const Held& one) { return one.owner.session == session; };
+    if (std::any_of(inode.ranges.begin(), inode.ranges.end(), is_its) ||
+        std::any_of(inode.flocks.begin(), inode.flocks.end(), is_its))
+      all.push_back(ino);
+  }
+  return all;
+}
+
 size_t LockTable::granted_count() {
   MutexLock lock(mutex_);
   size_t count = 0;

@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "format/locks.h"
 #include "meta/types.h"
 #include "sys/mutex.h"
 
@@ -49,6 +50,8 @@ class LockTable {
   void release_session(SessionId session);  // waiters of it hear EINTR
 
   size_t granted_count();  // for status and tests
+  std::vector<format::HeldLock> held(Ino ino);
+  std::vector<Ino> inodes_of(SessionId session);  // on which it holds a lock
 
  private:
   struct Owner {

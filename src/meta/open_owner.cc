@@ -131,28 +131,4 @@ Result<std::unique_ptr<OwnerHandle>> open_owner(engine::KvEngine& engine, const 
   return std::unique_ptr<OwnerHandle>(std::move(owner));
 }
 
-// The sessions of a dead process are over: what they held open without a name goes to the
-// reclaimer.
-Status Owner::take_over() {
-  for (const std::string_view letter : {"O", "S"}) {
-    const std::string end = engine::prefix_end(letter);
-    for (;;) {
-      TRY_ASSIGN(const engine::Page page, engine_.scan(nullptr, letter, end, kPageEntriesMax));
-      if (page.items.empty()) break;
-      Change change(stamps_);
-      std::vector<Ino> queued;
-      for (const engine::Item& item : page.items) {
-        change.batch().erase(item.key, item.stamp);
-        if (letter != "O") continue;
-        TRY_ASSIGN(const auto key, format::parse_open_unlinked_key(item.key));
-        if (std::find(queued.begin(), queued.end(), key.second) != queued.end()) continue;
-        queued.push_back(key.second);
-        change.reclaim(key.second);
-      }
-      TRY(commit(change));
-    }
-  }
-  return take_over_reclaim();
-}
-
 }  // namespace shoal::meta

@@ -29,7 +29,8 @@ bool OpenTable::drop_count(Shard& s, Ino ino, SessionId session, bool all) {
   const auto open = s.opens.find(ino);
   if (open == s.opens.end()) return false;
   auto it = find_holder(open->second.holders, session);
-  if (it == open->second.holders.end() || it->count == 0) return false;
+  if (it == open->second.holders.end()) return false;
+  if (it->count == 0) return all && it->orphan != 0;  // its session never returned to this owner
   it->count = all ? 0 : it->count - 1;
   if (it->count > 0) return false;
   if (it->orphan != 0) return true;

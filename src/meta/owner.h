@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "meta/maintenance.h"
 #include "meta/metadata.h"
+#include "meta/session_keeper.h"
 #include "sys/clock.h"
 #include "sys/executor.h"
 #include "sys/random.h"
@@ -47,6 +48,7 @@ class OwnerHandle {
   virtual ~OwnerHandle() = default;  // waits for background work
   virtual Metadata& metadata() = 0;
   virtual Maintenance& maintenance() = 0;
+  virtual SessionKeeper* sessions() = 0;                   // null when the owner is another process
   virtual format::OwnerMarker marker() const = 0;          // what the bucket must hold from now on
   virtual bool knows_open(const Uuid& open_id) const = 0;  // among the 64 of F, this open included
 };

@@ -27,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "meta/acl.h"
@@ -48,7 +49,7 @@ Status check_name(std::string_view name);
 uint8_t entry_type(uint32_t mode);  // DT_*
 bool in_group(const Caller& who, uint32_t gid);
 
-class Owner final : public Metadata, public Maintenance, public OwnerHandle {
+class Owner final : public Metadata, public Maintenance, public OwnerHandle, public SessionKeeper {
  public:
   // ops/… below; see the headers for what they promise. The constructor is open_owner()'s.
   struct Opening {
@@ -66,11 +67,16 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
 
   Metadata& metadata() override { return *this; }
   Maintenance& maintenance() override { return *this; }
+  SessionKeeper* sessions() override { return this; }
   format::OwnerMarker marker() const override;
   bool knows_open(const Uuid& open_id) const override;
 
   // sessions.cc
   Result<SessionId> session_open(const std::string& host, const std::string& description) override;
+  Result<SessionId> open_kept_session(const std::string& host,
+                                      const std::string& description) override;
+  std::vector<KeptSession> kept_sessions() override;
+  void session_returned(SessionId session, const std::vector<HeldOpen>& opens) override;
   Status session_close(SessionId session) override;
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                               const std::string& path, uint64_t nonce) override;
@@ -350,8 +356,19 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   void make_room(uint64_t bytes, uint64_t inodes);
   // Room for `inodes` more; empties trash first. ENOSPC. Call before latching.
   Status ensure_inodes(uint64_t inodes);
+  // sessions.cc
+  Result<SessionId> begin_session(const std::string& host, const std::string& description,
+                                  bool outlives_owner);
+  bool outlives_owner(SessionId session) const;
+  // take_over.cc
+  Status take_over_sessions();
+  Status take_over_orphans();
+  Status take_over_locks();
   // locks.cc: a session ended.
   void drop_session_locks(SessionId session);
+  // Writes `K` of an inode whose locks have changed, when sessions that outlive this owner are
+  // concerned.
+  void keep_locks(SessionId session, Ino ino);
   // The use of a session's grants by what a commit added.
   void use_grant(SessionId session, int64_t bytes);
 
@@ -420,6 +437,11 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle {
   Mutex segments_mutex_;
   std::unordered_map<SegmentId, CachedSegment> segments_ GUARDED_BY(segments_mutex_);
 
+  mutable Mutex sessions_mutex_;
+  std::unordered_set<SessionId> outliving_ GUARDED_BY(sessions_mutex_);
+  std::vector<KeptSession> kept_;  // by take_over(), constant afterwards
+  Mutex keep_locks_mutex_;         // before engine calls
+  std::unordered_set<Ino> kept_locks_ GUARDED_BY(keep_locks_mutex_);  // that have a `K`
   Mutex space_mutex_;
   std::unordered_map<SessionId, uint64_t> grants_ GUARDED_BY(space_mutex_);
   uint64_t granted_ GUARDED_BY(space_mutex_) = 0;  // Σ grants_

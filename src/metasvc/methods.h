@@ -50,6 +50,12 @@ struct StoreOpen : Method<3, uint32_t> {
 SHOAL_WIRE_FIELDS(StoreOpen, v.session, v.store, v.host, v.path, v.nonce)
 
 struct Heartbeat : Method<4, Nothing>, Nothing {};  // the session lives; also after a reconnect
+// To an owner that answered kReturnFirst: the session is here, and this is what it has open, as it
+// knows from answers. Requests that it has not got an answer to come again afterwards.
+struct SessionReturn : Method<5, Nothing> {
+  std::vector<meta::HeldOpen> opens;
+};
+SHOAL_WIRE_FIELDS(SessionReturn, v.opens)
 
 // --- namespace ---
 struct Lookup : Method<10, meta::Attr> {

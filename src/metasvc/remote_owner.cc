@@ -65,6 +65,7 @@ class RemoteOwner final : public meta::OwnerHandle {
 
   meta::Metadata& metadata() override { return *metadata_; }
   meta::Maintenance& maintenance() override { return maintenance_; }
+  meta::SessionKeeper* sessions() override { return nullptr; }
   format::OwnerMarker marker() const override {
     return {volume_.uuid, volume_.lineage, volume_.epoch,
             volume_.opens.empty() ? Uuid{} : volume_.opens.back()};

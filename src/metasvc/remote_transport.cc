@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "metasvc/codec.h"
+#include "metasvc/open_counts.h"
 #include "metasvc/service.h"
 #include "sys/mutex.h"
 #include "sys/on_behalf.h"
@@ -69,6 +70,8 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void fail_overdue();
   void notified(uint16_t method, const std::string& body);
   void lose_session();
+  void return_first(const PendingPtr& request);
+  void returned();
 
   const rpc::Seams seams_;
   const RemoteOptions options_;
@@ -83,8 +86,15 @@ class Sender : public std::enable_shared_from_this<Sender> {
   std::vector<uint64_t> sequences_ GUARDED_BY(mutex_);       // of the last request of each slot
   std::vector<PendingPtr> without_slot_ GUARDED_BY(mutex_);  // in order
   std::vector<PendingPtr> without_channel_ GUARDED_BY(mutex_);
+  std::vector<PendingPtr> until_returned_ GUARDED_BY(mutex_);
+  bool returning_ GUARDED_BY(mutex_) = false;  // a SessionReturn is under way
+  OpenCounts opens_;
   uint64_t waits_drawn_ GUARDED_BY(mutex_) = 0;
-  std::unordered_map<uint64_t, Done> lock_waits_ GUARDED_BY(mutex_);
+  struct LockWaiting {
+    Done done;
+    std::string body;  // of its LockWait
+  };
+  std::unordered_map<uint64_t, LockWaiting> lock_waits_ GUARDED_BY(mutex_);
 };
 
 // --- the connection ---
@@ -215,7 +225,7 @@ void Sender::start_heartbeat() {
 void Sender::stop() {
   std::shared_ptr<rpc::Channel> dropped;
   std::vector<PendingPtr> waiting;
-  std::unordered_map<uint64_t, Done> locks;
+  std::unordered_map<uint64_t, LockWaiting> locks;
   {
     MutexLock lock(mutex_);
     if (stopped_) return;
@@ -223,13 +233,15 @@ void Sender::stop() {
     dropped = std::move(channel_);
     channel_ = nullptr;
     waiting = std::exchange(without_channel_, {});
-    waiting.insert(waiting.end(), without_slot_.begin(), without_slot_.end());
-    without_slot_.clear();
+    for (auto* more : {&without_slot_, &until_returned_}) {
+      waiting.insert(waiting.end(), more->begin(), more->end());
+      more->clear();
+    }
     locks.swap(lock_waits_);
   }
   dropped.reset();  // answers what was under way
   for (const PendingPtr& request : waiting) request->done(error(EIO, "the mount is ending"));
-  for (const auto& [wait, done] : locks) done(error(EIO, "the mount is ending"));
+  for (const auto& [wait, at] : locks) at.done(error(EIO, "the mount is ending"));
 }
 
 // --- requests ---
@@ -289,6 +301,8 @@ void Sender::answered(const PendingPtr& request, uint64_t number, rpc::Answer an
     lost(number, kNextServer);
     return again(request, number);
   }
+  if (answer.outcome == rpc::Outcome::kAnswered && answer.result.code() == kReturnFirst)
+    return return_first(request);
   if (answer.outcome == rpc::Outcome::kAnswered) {
     if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber) lose_session();
     return finish(request, std::move(answer.result));
@@ -311,7 +325,39 @@ void Sender::again(const PendingPtr& request, uint64_t number) {
   seams_.executor.post([self = shared_from_this(), request] { self->submit(request); });
 }
 
+// A new owner found the session and asks what it has open. What it sent back waits for that.
+void Sender::return_first(const PendingPtr& request) {
+  {
+    MutexLock lock(mutex_);
+    until_returned_.push_back(request);
+    if (std::exchange(returning_, true)) return;
+  }
+  seams_.executor.post([self = shared_from_this()] {
+    Asked<SessionReturn> asked;
+    asked.arguments.opens = self->opens_.all();
+    self->send(SessionReturn::kNumber, encode(asked),
+               [self](const Result<std::string>&) { self->returned(); });
+  });
+}
+
+void Sender::returned() {
+  std::vector<PendingPtr> waiting;
+  std::vector<std::string> locks;
+  {
+    MutexLock lock(mutex_);
+    returning_ = false;
+    waiting.swap(until_returned_);
+    for (const auto& [wait, at] : lock_waits_) locks.push_back(at.body);
+  }
+  seams_.executor.post([self = shared_from_this(), waiting, locks] {
+    for (const PendingPtr& request : waiting) self->submit(request);
+    for (const std::string& body : locks)
+      self->send(LockWait::kNumber, body, [](const Result<std::string>&) {});
+  });
+}
+
 void Sender::finish(const PendingPtr& request, Result<std::string> result) {
+  if (result.ok()) opens_.answered(request->method, request->body, *result);
   PendingPtr next;
   {
     MutexLock lock(mutex_);
@@ -341,7 +387,7 @@ void Sender::fail_overdue() {
   const auto now = seams_.clock.since_boot();
   {
     MutexLock lock(mutex_);
-    for (auto* waiting : {&without_channel_, &without_slot_}) {
+    for (auto* waiting : {&without_channel_, &without_slot_, &until_returned_}) {
       for (const PendingPtr& request : *waiting) {
         const bool late = request->give_up_at.count() != 0 && now >= request->give_up_at;
         if (!late || request->told) continue;
@@ -356,7 +402,7 @@ void Sender::fail_overdue() {
 }
 
 void Sender::lose_session() {
-  std::unordered_map<uint64_t, Done> locks;
+  std::unordered_map<uint64_t, LockWaiting> locks;
   {
     MutexLock lock(mutex_);
     if (session_lost_ || stopped_) return;
@@ -364,7 +410,7 @@ void Sender::lose_session() {
     locks.swap(lock_waits_);
   }
   log(LogLevel::kError, "the session with the meta server was lost");
-  for (const auto& [wait, done] : locks) done(error(EIO, "the session was lost"));
+  for (const auto& [wait, at] : locks) at.done(error(EIO, "the session was lost"));
   if (options_.session_lost) seams_.executor.post(options_.session_lost);
 }
 
@@ -373,7 +419,7 @@ void Sender::lose_session() {
 void Sender::wait_for_lock(uint16_t method, std::string body, uint64_t wait, Done done) {
   {
     MutexLock lock(mutex_);
-    lock_waits_.emplace(wait, std::move(done));
+    lock_waits_.emplace(wait, LockWaiting{std::move(done), body});
   }
   send(method, std::move(body),
        [self = shared_from_this(), wait](const Result<std::string>& queued) {
@@ -383,7 +429,7 @@ void Sender::wait_for_lock(uint16_t method, std::string body, uint64_t wait, Don
            MutexLock lock(self->mutex_);
            const auto at = self->lock_waits_.find(wait);
            if (at == self->lock_waits_.end()) return;
-           refused = std::move(at->second);
+           refused = std::move(at->second.done);
            self->lock_waits_.erase(at);
          }
          refused(queued.error());
@@ -405,7 +451,7 @@ void Sender::notified(uint16_t method, const std::string& body) {
     MutexLock lock(mutex_);
     const auto at = lock_waits_.find(told->wait);
     if (at == lock_waits_.end()) return;  // told twice
-    done = std::move(at->second);
+    done = std::move(at->second.done);
     lock_waits_.erase(at);
   }
   if (told->code == 0) {

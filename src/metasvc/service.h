@@ -13,7 +13,8 @@
 #include <functional>
 #include <memory>
 
-#include "meta/metadata.h"
+#include "meta/grouping.h"
+#include "meta/owner.h"
 #include "rpc/server.h"
 #include "sys/clock.h"
 
@@ -22,11 +23,16 @@ namespace shoal::metasvc {
 // What a call gets whose volume another server owns, or nobody yet, or whose owner lost it before
 // the call's effects were durable: ask again, the others too. Programs never see it.
 inline constexpr int kNotTheOwner = EREMOTE;
+// A new owner found the session, but does not know what it has open: SessionReturn, then the same
+// again.
+inline constexpr int kReturnFirst = EL2NSYNC;
 
 class JobDispatch;
 
 struct ServiceOptions {
   std::chrono::milliseconds session_ttl{60'000};
+  // A new owner serves nobody until the sessions it found have returned, or for so long.
+  std::chrono::milliseconds return_wait{5'000};
   uint32_t slots_max = 64;         // of a session
   uint32_t lock_waits_max = 4096;  // of a session: more are refused (ENOLCK)
   JobDispatch* jobs = nullptr;     // outlives the service; null: jobs are refused (ENOSYS)
@@ -34,20 +40,28 @@ struct ServiceOptions {
 
 class VolumeService {
  public:
-  // Calls its argument once, when everything that was committed before is durable (or cannot become
-  // so). A service over an engine that syncs by itself calls it at once.
-  using WhenDurable = std::function<void(std::function<void(Status)>)>;
-
-  // All outlive the service; so does the rpc server whose calls it gets, until it was stopped.
-  static std::unique_ptr<VolumeService> make(meta::Metadata& metadata, const Clock& clock,
-                                             WhenDurable when_durable, ServiceOptions options);
+  // `owner` works on `group`; `notes` are what earlier owners' services answered, as
+  // meta::group_commits found them. All outlive the service; so does the rpc server whose calls it
+  // gets, until it was stopped.
+  static std::unique_ptr<VolumeService> make(meta::OwnerHandle& owner, engine::GroupCommit& group,
+                                             const Clock& clock,
+                                             std::vector<meta::Grouped::Note> notes,
+                                             ServiceOptions options);
   virtual ~VolumeService() = default;
 
   // A request of this volume. Executes it on this thread; answers now or later.
   virtual void call(const std::shared_ptr<rpc::Call>& call) = 0;
   // Ends sessions that were silent for too long. To be called about every second.
   virtual void tick() = 0;
-  virtual size_t sessions() const = 0;
+  struct SessionStatus {
+    SessionId id = 0;
+    std::string host, description;
+    std::chrono::milliseconds silent{0};
+    bool returned = true;  // false: a new owner has not heard of it yet
+  };
+  virtual std::vector<SessionStatus> sessions() const = 0;
+  // Ends it as if it had been silent for its whole TTL. ENOENT.
+  virtual Status evict(SessionId session) = 0;
 };
 
 }  // namespace shoal::metasvc

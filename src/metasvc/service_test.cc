@@ -1,120 +1,9 @@
 // Sessions, exactly-once and locks, over real sockets whose connections are cut.
-#include "metasvc/service.h"
-
-#include <gtest/gtest.h>
-
-#include <atomic>
-#include <random>
-
-#include "base/log.h"
-#include "engine/memory/memory_engine.h"
-#include "meta/grouping.h"
-#include "meta/owner.h"
-#include "metasvc/remote_transport.h"
-#include "rpc/rpc_test_util.h"
-#include "sim/fake_clock.h"
-#include "sim/seeded_random.h"
+#include "metasvc/service_test_util.h"
 #include "sys/on_behalf.h"
-#include "sys/thread.h"
 
 namespace shoal::metasvc {
 namespace {
-
-using namespace std::chrono_literals;
-using rpc::eventually;
-
-struct ServiceTest : ::testing::Test {
-  ServiceTest() {
-    set_log_sink([](LogLevel, std::string_view) {});
-    meta::format_volume(*engine, {.name = "v", .bucket = "file:///b", .trash_days = 0}, real_clock,
-                        random)
-        .value();
-    groups = meta::group_commits(*engine, sending).value();
-    owner = meta::open_owner(*groups, real_clock, random, pool).value();
-    service = VolumeService::make(
-        owner->metadata(), clock,
-        [this](std::function<void(Status)> done) { groups->when_durable(std::move(done)); }, {});
-    start();
-  }
-  ~ServiceTest() override {
-    mounts.clear();
-    stop();
-    set_log_sink(nullptr);
-  }
-
-  void start() {
-    rpc::ServerOptions options;
-    options.authenticate = [](const rpc::Applicant&) -> Result<std::string> {
-      return std::string(rpc::kTestToken);
-    };
-    server = rpc::RpcServer::start(
-                 seams, scratch.unix_address(), options,
-                 {.call = [this](const std::shared_ptr<rpc::Call>& call) { service->call(call); },
-                  .connected =
-                      [this](const std::shared_ptr<rpc::Peer>& peer) {
-                        MutexLock lock(mutex);
-                        peers.push_back(peer);
-                      },
-                  .disconnected = {}})
-                 .value();
-  }
-  void stop() {
-    if (server != nullptr) server->stop(0ms);
-    server.reset();
-  }
-  void cut_all() {
-    std::vector<std::shared_ptr<rpc::Peer>> all;
-    {
-      MutexLock lock(mutex);
-      all.swap(peers);
-    }
-    for (const auto& peer : all) peer->drop(error(EIO, "cut by the test"));
-  }
-
-  // A session of its own.
-  struct Mount {
-    std::unique_ptr<RemoteTransport> transport;
-    std::unique_ptr<meta::Metadata> metadata;
-    meta::Request request;
-    std::atomic<bool> lost = false;
-  };
-  Mount& mount(RemoteOptions options = {}) {
-    auto fresh = std::make_unique<Mount>();
-    options.servers = {scratch.unix_address()};
-    options.credentials = {"v", std::string(rpc::kTestToken), "test"};
-    options.session_lost = [mount = fresh.get()] { mount->lost = true; };
-    fresh->transport = RemoteTransport::connect(seams, options).value();
-    fresh->metadata = make_remote_metadata(*fresh->transport);
-    fresh->request.session = fresh->metadata->session_open("host", "test").value();
-    fresh->request.caller.kernel_checked = true;
-    mounts.push_back(std::move(fresh));
-    return *mounts.back();
-  }
-
-  rpc::Scratch scratch;
-  SystemClock real_clock;
-  sim::FakeClock clock;  // the service's
-  sim::SeededRandom random{1};
-  SystemRandom real_random;
-  RealNet net;
-  ThreadPool sending{"send", 2}, pool{"work", 16};
-  rpc::Seams seams{net, pool, real_clock, real_random};
-  std::unique_ptr<engine::KvEngine> engine = engine::make_memory_engine();
-  std::unique_ptr<engine::GroupCommit> groups;
-  std::unique_ptr<meta::OwnerHandle> owner;
-  std::unique_ptr<VolumeService> service;
-  std::unique_ptr<rpc::RpcServer> server;
-  Mutex mutex;
-  std::vector<std::shared_ptr<rpc::Peer>> peers GUARDED_BY(mutex);
-  std::vector<std::unique_ptr<Mount>> mounts;
-};
-
-meta::Lock write_lock(uint64_t owner) {
-  meta::Lock lock;
-  lock.type = meta::LockType::kWrite;
-  lock.owner = owner;
-  return lock;
-}
 
 TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
   Mount &one = mount(), &two = mount();
@@ -123,9 +12,9 @@ TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
   EXPECT_EQ(two.metadata->mkdir(two.request, kRootIno, "dir", 0755).code(), EEXIST);
   two.metadata->rmdir(two.request, kRootIno, "dir").value();
   EXPECT_EQ(one.metadata->getattr(one.request, ino).code(), ENOENT);
-  EXPECT_EQ(service->sessions(), 2u);
+  EXPECT_EQ(service->sessions().size(), 2u);
   ASSERT_TRUE(one.metadata->session_close(one.request.session).ok());
-  EXPECT_EQ(service->sessions(), 1u);
+  EXPECT_EQ(service->sessions().size(), 1u);
 }
 
 TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connection_is_cut) {
@@ -163,7 +52,7 @@ TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connec
   EXPECT_EQ(owner->metadata().getattr({}, kRootIno).value().entries,
             static_cast<uint64_t>(kThreads * kEach / 2));
   EXPECT_FALSE(shared.lost);
-  EXPECT_EQ(service->sessions(), 1u);
+  EXPECT_EQ(service->sessions().size(), 1u);
 }
 
 TEST_F(ServiceTest, a_lock_that_is_waited_for_is_granted_over_a_connection_that_came_later) {
@@ -202,11 +91,11 @@ TEST_F(ServiceTest, a_session_that_was_silent_for_too_long_ends_and_its_locks_ar
   ASSERT_TRUE(silent.metadata->lock_set(silent.request, ino, write_lock(1)).ok());
   clock.advance(59s);
   service->tick();
-  EXPECT_EQ(service->sessions(), 2u);
+  EXPECT_EQ(service->sessions().size(), 2u);
   EXPECT_EQ(other.metadata->lock_set(other.request, ino, write_lock(2)).code(), EAGAIN);
   clock.advance(2s);
   service->tick();
-  EXPECT_EQ(service->sessions(), 1u) << "the other one has spoken meanwhile";
+  EXPECT_EQ(service->sessions().size(), 1u) << "the other one has spoken meanwhile";
   EXPECT_TRUE(other.metadata->lock_set(other.request, ino, write_lock(2)).ok());
   EXPECT_EQ(silent.metadata->getattr(silent.request, ino).code(), ESTALE);
   EXPECT_TRUE(eventually([&] { return silent.lost.load(); }));
@@ -221,7 +110,7 @@ TEST_F(ServiceTest, the_heartbeat_keeps_a_session_alive) {
     // The second of them at least began after the clock was set forward.
     ASSERT_TRUE(eventually([&] { return server->counts().calls >= before + 2; }));
     service->tick();
-    ASSERT_EQ(service->sessions(), 1u);
+    ASSERT_EQ(service->sessions().size(), 1u);
   }
 }
 

@@ -89,7 +89,7 @@ HostStatus Host::status() const {
   }
   if (owning == nullptr) return status;
   owning->gate.pass([&] {
-    status.sessions = owning->service->sessions();
+    status.sessions = owning->service->sessions().size();
     status.trouble = owning->group->trouble();
     status.epoch = owning->owner->marker().epoch;
   });
@@ -203,16 +203,15 @@ Status Host::take_over() {
   TRY_ASSIGN(const format::Volume before, meta::read_volume(*hosted_.engine));
   if (hosted_.fence) TRY(hosted_.fence(before.epoch + 1));
   auto owning = std::make_shared<Owning>();
-  TRY_ASSIGN(owning->group, meta::group_commits(*hosted_.engine, seams_.commit_executor));
+  TRY_ASSIGN(meta::Grouped grouped, meta::group_commits(*hosted_.engine, seams_.commit_executor));
+  owning->group = std::move(grouped.engine);
   TRY_ASSIGN(owning->owner,
              meta::open_owner(*owning->group, seams_.clock, seams_.random, seams_.executor));
   owning->jobs = std::make_unique<JobDispatch>(owning->owner->maintenance(), *owning->group);
   ServiceOptions service = options_.service;
   service.jobs = owning->jobs.get();
-  engine::GroupCommit& group = *owning->group;
-  owning->service = VolumeService::make(
-      owning->owner->metadata(), seams_.clock,
-      [&group](std::function<void(Status)> done) { group.when_durable(std::move(done)); }, service);
+  owning->service = VolumeService::make(*owning->owner, *owning->group, seams_.clock,
+                                        std::move(grouped.notes), service);
   const format::OwnerMarker marker = owning->owner->marker();
   log(LogLevel::kInfo, "{}: owner of volume '{}' with epoch {}", options_.name, before.name,
       marker.epoch);

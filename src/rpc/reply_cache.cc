@@ -11,7 +11,8 @@ Result<ReplyCache::Begun> ReplyCache::begin(uint32_t number, uint64_t sequence, 
     return error(EPROTO, "slot {} of a session that has {}", number, slots_max_);
   const auto found = slots_.find(number);
   const uint64_t last = found == slots_.end() ? 0 : found->second.sequence;
-  if (sequence != last && sequence != last + 1) {
+  const bool gap_allowed = gaps_ && (found == slots_.end() || !found->second.begun);
+  if (sequence != last && sequence != last + 1 && !(gap_allowed && sequence > last)) {
     return error(EPROTO, "slot {}: sequence {} where {} was the last one; it is {}", number,
                  sequence, last, sequence < last ? "too old" : "a gap");
   }
@@ -34,7 +35,7 @@ Result<ReplyCache::Begun> ReplyCache::begin(uint32_t number, uint64_t sequence, 
   keep(slot, {});
   slot.kept = false;
   slot.sequence = sequence;
-  slot.running = true;
+  slot.running = slot.begun = true;
   slot.waiting.push_back(std::move(tell));
   ++running_;
   return Begun{Kind::kNew, {}};

@@ -58,6 +58,9 @@ class ReplyCache {
   std::vector<Tell> forget(uint32_t slot, uint64_t sequence);
   // What an earlier owner kept. REQUIRES slot < slots_max and nothing running there.
   void restore(uint32_t slot, uint64_t sequence, KeptReply reply);
+  // What earlier owners answered was not all kept: the next sequence of each slot may be any later
+  // one.
+  void allow_gaps() { gaps_ = true; }
 
   size_t running() const { return running_; }
   uint64_t reply_bytes() const { return reply_bytes_; }
@@ -66,7 +69,8 @@ class ReplyCache {
   struct Slot {
     uint64_t sequence = 0;  // the last one that began; 0: none
     bool running = false;
-    bool kept = false;  // `reply` is that of `sequence`
+    bool kept = false;   // `reply` is that of `sequence`
+    bool begun = false;  // here: no gap is allowed any more
     KeptReply reply;
     std::vector<Tell> waiting;
   };
@@ -74,6 +78,7 @@ class ReplyCache {
   void keep(Slot& slot, KeptReply reply);
 
   const uint32_t slots_max_;
+  bool gaps_ = false;
   std::unordered_map<uint32_t, Slot> slots_;
   size_t running_ = 0;
   uint64_t reply_bytes_ = 0;

@@ -190,7 +190,8 @@ Status World::open_parts() {
       });
   engine = engine_.get();
   if (options_.behind_a_server) {
-    TRY_ASSIGN(groups_, meta::group_commits(*engine_, inline_));
+    TRY_ASSIGN(meta::Grouped grouped, meta::group_commits(*engine_, inline_));
+    groups_ = std::move(grouped.engine);
     engine = groups_.get();
   }
   TRY_ASSIGN(owner_, meta::open_owner(*engine, clock, random_, *executor_));

@@ -6,19 +6,50 @@
 
 namespace shoal::meta {
 
-Result<SessionId> Owner::session_open(const std::string& host, const std::string& description) {
+Result<SessionId> Owner::begin_session(const std::string& host, const std::string& description,
+                                       bool outlives_owner) {
   TRY(healthy());
   TRY_ASSIGN(const SessionId session, new_number("session"));
+  if (outlives_owner) {
+    MutexLock lock(sessions_mutex_);
+    outliving_.insert(session);
+  }
   Change change(stamps_);
   change.batch().insert(format::session_key(session),
-                        format::encode_session({host, description, now()}));
+                        format::encode_session({host, description, now(), outlives_owner}));
   TRY(commit(change));
   return session;
+}
+
+Result<SessionId> Owner::session_open(const std::string& host, const std::string& description) {
+  return begin_session(host, description, /*outlives_owner=*/false);
+}
+
+Result<SessionId> Owner::open_kept_session(const std::string& host,
+                                           const std::string& description) {
+  return begin_session(host, description, /*outlives_owner=*/true);
+}
+
+bool Owner::outlives_owner(SessionId session) const {
+  MutexLock lock(sessions_mutex_);
+  return outliving_.contains(session);
+}
+
+std::vector<KeptSession> Owner::kept_sessions() { return kept_; }
+
+void Owner::session_returned(SessionId session, const std::vector<HeldOpen>& opens) {
+  for (const HeldOpen& held : opens) {
+    for (uint64_t i = 0; i < held.reads + held.writes; ++i) opens_.add(held.ino, session);
+  }
 }
 
 Status Owner::session_close(SessionId session) {
   TRY(healthy());
   drop_session_locks(session);
+  {
+    MutexLock lock(sessions_mutex_);
+    outliving_.erase(session);
+  }
   for (const Ino ino : opens_.of_session(session)) {
     if (opens_.drop_all(ino, session)) finish_orphan(ino);
   }
