@@ -46,6 +46,7 @@ void print(const Context& context, const DumpArguments& arguments, const Json& f
 Status check_dumpable(Runtime& runtime, const MetaUrl& url) {
   TRY(check_not_mounted(runtime, url));
   TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
+  TRY(meta::check_no_session(volume->engine(), meta::Sessions::kOutliving));
   return meta::check_nothing_staged(volume->engine());
 }
 

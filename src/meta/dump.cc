@@ -38,14 +38,11 @@ std::string day_text(const Time& time) {
   return text;
 }
 
-Status check_no_sessions(engine::KvEngine& engine) {
-  for (const std::string_view letter : {"O", "S"}) {
-    TRY_ASSIGN(const engine::Page page,
-               engine.scan(nullptr, letter, engine::prefix_end(letter), 1));
-    if (!page.items.empty())
-      return error(EBUSY, "a session of the volume is open; unmount it first");
-  }
-  return {};
+// The owner that the caller let go ended all others.
+Status check_no_orphans(engine::KvEngine& engine) {
+  TRY_ASSIGN(const engine::Page page, engine.scan(nullptr, "O", engine::prefix_end("O"), 1));
+  if (page.items.empty()) return {};
+  return error(EBUSY, "a file without a name is held open; unmount the volume everywhere first");
 }
 
 // Numbers and seals the parts of one dump.
@@ -110,6 +107,18 @@ Status check_nothing_staged(engine::KvEngine& engine) {
                staged, where);
 }
 
+Status check_no_session(engine::KvEngine& engine, Sessions which) {
+  const auto look = [&](const engine::Item& item) -> Result<engine::Visit> {
+    TRY_ASSIGN(const auto session, format::decode_session(item.value));
+    if (which == Sessions::kOutliving && !session.outlives_owner) return engine::Visit::kContinue;
+    return error(EBUSY,
+                 "the volume is mounted on host {} ({}); unmount it there, or let a meta server "
+                 "find that the mount is gone",
+                 session.host, session.description);
+  };
+  return engine::for_each_with(engine, nullptr, "S", look);
+}
+
 Status check_not_moved(const format::Volume& volume) {
   if (!volume.moved) return {};
   return error(ESTALE,
@@ -123,7 +132,8 @@ Result<DumpReport> dump(engine::KvEngine& engine, const Clock& clock, Random& ra
   TRY_ASSIGN(Found before, find(engine));
   TRY(check_letters(engine));
   TRY(check_nothing_staged(engine));
-  TRY(check_no_sessions(engine));
+  TRY(check_no_session(engine, Sessions::kAny));
+  TRY(check_no_orphans(engine));
   DumpReport report;
   report.header = {random.uuid(), clock.now(), std::move(before.volume)};
   report.header.volume.moved.reset();  // the copy is where it moved to

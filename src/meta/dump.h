@@ -18,6 +18,10 @@ namespace shoal::meta {
 // EBUSY while acknowledged bytes are only in a staging folder: they cannot travel.
 Status check_nothing_staged(engine::KvEngine& engine);
 
+// EBUSY while a mount has a session. kOutliving: only those that a new owner does not end.
+enum class Sessions { kAny, kOutliving };
+Status check_no_session(engine::KvEngine& engine, Sessions which);
+
 struct DumpReport {
   format::DumpHeader header;
   format::DumpFooter footer;

@@ -99,7 +99,10 @@ TEST_F(DumpTest, what_is_staged_or_not_complete_cannot_be_dumped) {
 
 TEST_F(DumpTest, an_open_session_or_a_newer_owner_ends_the_dump) {
   v.open();  // and is still there
-  EXPECT_EQ(dumped(v.engine(), v).code(), EBUSY);
+  const auto mounted = dumped(v.engine(), v);
+  ASSERT_EQ(mounted.code(), EBUSY);
+  EXPECT_NE(mounted.error().text().find("is mounted on host host (test)"), std::string::npos);
+  EXPECT_TRUE(check_no_session(v.engine(), Sessions::kOutliving).ok()) << "it ends with its owner";
   fence(v.engine(), v);
   bool taken = false;
   const auto sink = [&](ByteView) -> Status {
@@ -107,6 +110,14 @@ TEST_F(DumpTest, an_open_session_or_a_newer_owner_ends_the_dump) {
     return {};
   };
   EXPECT_EQ(dump(v.engine(), v.clock, v.random, sink, {}).code(), ESTALE);
+}
+
+TEST_F(DumpTest, a_session_that_outlives_owners_is_not_left_behind) {
+  v.open();
+  v.owner->sessions()->open_kept_session("far", "mount").value();
+  fence(v.engine(), v);
+  EXPECT_EQ(check_no_session(v.engine(), Sessions::kOutliving).code(), EBUSY);
+  EXPECT_EQ(dumped(v.engine(), v).code(), EBUSY);
 }
 
 TEST_F(DumpTest, keys_that_only_a_newer_program_knows_are_not_left_behind) {
