@@ -43,8 +43,11 @@ struct ServiceTest : ::testing::Test {
     owner = meta::open_owner(*groups, real_clock, random, pool).value();
     service = VolumeService::make(*owner, *groups, clock, std::move(grouped.notes), {});
   }
-  // As SIGKILL: what was not underneath is gone, and nobody is told anything any more.
+  // As SIGKILL: nobody is told anything any more, and what was not underneath is gone. By turns
+  // much is done that nobody was told of, or little.
   void kill_owner() {
+    if (++deaths % 2 == 0) cut_all();
+    if (deaths % 4 < 2) stop();
     groups->stop("killed by the test");
     stop();
     service.reset();
@@ -119,6 +122,7 @@ struct ServiceTest : ::testing::Test {
   std::unique_ptr<meta::OwnerHandle> owner;
   std::unique_ptr<VolumeService> service;
   std::unique_ptr<rpc::RpcServer> server;
+  int deaths = 0;
   Mutex mutex;
   std::vector<std::shared_ptr<rpc::Peer>> peers GUARDED_BY(mutex);
   std::vector<std::unique_ptr<Mount>> mounts;
