@@ -8,7 +8,6 @@
 #include "cmd/ownership.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
-#include "engine/postgres/postgres_engine.h"
 
 namespace shoal::cmd {
 namespace {
@@ -37,15 +36,9 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
   }
 }
 
-Status remove_metadata(Runtime& runtime, const MetaUrl& url) {
-  if (url.kind == MetaUrl::Kind::kPostgres)
-    return engine::destroy_postgres(url.engine_url, runtime.clock);
-  return remove_tree(runtime.fs, url.folder);
-}
-
 // Another copy of this metadata goes on with the bucket, and perhaps with this machine's staging.
 Status destroy_metadata_only(Context& context, const MetaUrl& url, const format::Volume& record) {
-  TRY(remove_metadata(context.runtime, url));
+  TRY(remove_engine(context.runtime.fs, context.runtime.clock, url));
   print_facts(context, Json{{"destroyed", url.to_string()},
                             {"objects_removed", 0},
                             {"kept", fmt::format("the data in {}: another copy of the metadata "
@@ -87,7 +80,7 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
   if (!removed.ok()) return std::move(removed).error();
   TRY(remove_objects(*store, uuid.to_string() + "/"));
   end_progress();
-  TRY(remove_metadata(runtime, url));
+  TRY(remove_engine(runtime.fs, runtime.clock, url));
   TRY(remove_tree(runtime.fs, default_state_dir(uuid.to_string())));
   TRY(remove_tree(runtime.fs, default_cache_dir(uuid.to_string())));
   print_facts(context, Json{{"destroyed", uuid.to_string()}, {"objects_removed", *removed}}.dump());

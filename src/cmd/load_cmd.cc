@@ -16,6 +16,7 @@ namespace {
 struct LoadArguments {
   std::string url, file;
   bool metadata_loss_accepted = false;
+  bool start_over = false;
 };
 
 void show_keys(uint64_t keys) { show_progress(fmt::format("loaded {} keys", format_count(keys))); }
@@ -24,6 +25,18 @@ void show_keys(uint64_t keys) { show_progress(fmt::format("loaded {} keys", form
 Error of_file(const Error& error, const std::string& file) {
   const bool dump = error.is(EBADMSG) || error.is(ENOTSUP);
   return dump ? error.in(file == kStandardStream ? "standard input" : file) : error;
+}
+
+// Only what an interrupted load left; never a volume.
+Status remove_unfinished(Runtime& runtime, const MetaUrl& url) {
+  {
+    TRY_ASSIGN(const auto engine, open_engine(runtime.fs, runtime.clock, url));
+    const Status unfinished = meta::check_no_load(*engine);
+    if (unfinished.ok())
+      return error(EINVAL, "--start-over: there is no unfinished load at {}", url.to_string());
+    if (!unfinished.error().is(EINPROGRESS)) return unfinished;
+  }
+  return remove_engine(runtime.fs, runtime.clock, url);
 }
 
 void print_how_to_use(const MetaUrl& url) {
@@ -46,6 +59,7 @@ Status run_load(Context& context, const LoadArguments& arguments) {
   TRY_ASSIGN(DumpInput input, DumpInput::open(arguments.file));
   auto reader = meta::DumpReader::open([&input](MutableBytes into) { return input.read(into); });
   if (!reader.ok()) return of_file(reader.error(), arguments.file);
+  if (arguments.start_over) TRY(remove_unfinished(runtime, url));
   TRY_ASSIGN(
       const auto engine,
       open_engine(runtime.fs, runtime.clock, url,
@@ -82,6 +96,8 @@ void add_load(CLI::App& app, Context& context) {
   sub->add_option("META-URL", arguments->url, "where the volume is to be")->required();
   sub->add_option("FILE", arguments->file, "what shoal dump wrote, or - for standard input")
       ->required();
+  sub->add_flag("--start-over", arguments->start_over,
+                "give up what an interrupted load left there, and begin anew");
   sub->add_flag("--metadata-loss-accepted", arguments->metadata_loss_accepted,
                 "PostgreSQL: in spite of settings that may lose what was committed");
   sub->footer(

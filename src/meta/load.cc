@@ -46,8 +46,8 @@ Status verify(engine::KvEngine& engine, const format::DumpTotals& told) {
   const format::DumpTotals found = tally.finish();
   if (found == told) return {};
   return error(EIO,
-               "the engine does not hold what was loaded into it: {}; remove this metadata and "
-               "load again",
+               "the engine does not hold what was loaded into it: {}; load it "
+               "again with --start-over",
                difference(found, told));
 }
 
@@ -59,7 +59,7 @@ Status check_no_load(engine::KvEngine& engine) {
   TRY_ASSIGN(const format::LoadRecord load, format::decode_load(found->value));
   return error(EINPROGRESS,
                "the load of volume '{}' ({}) from dump {} is not finished here; run shoal load "
-               "with that dump again to go on, or remove this metadata",
+               "with that dump again to go on, or another one with --start-over",
                load.name, load.volume.to_string(), load.dump.to_string());
 }
 

@@ -40,7 +40,7 @@ Result<LoadWriter> LoadWriter::begin(engine::KvEngine& engine, const format::Dum
       if (record.dump != header.id) {
         return error(EEXIST,
                      "the load of volume '{}' from another dump ({}) is not finished here; go on "
-                     "with that one, or remove this metadata",
+                     "with that one, or give it up with --start-over",
                      record.name, record.dump.to_string());
       }
       writer.record_ = record;
@@ -108,8 +108,8 @@ Status LoadWriter::drop_ingested() {
       }
       if (there->stamp == items_[i].stamp && there->value == items_[i].value) continue;
       return error(EEXIST,
-                   "{} holds keys that this load did not put there; remove that metadata and load "
-                   "again",
+                   "{} holds keys that this load did not put there; load "
+                   "again with --start-over",
                    engine_.describe());
     }
   }

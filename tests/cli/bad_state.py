@@ -202,7 +202,11 @@ def a_damaged_dump(world):
         for command in (f"status {place}", f"mount {place} {{mnt}}", f"format {place} new --bucket {{bucket}}-new", f"dump {place} -"):
             refused(world, command, "the load of volume 'one'", "is not finished here; run shoal load with that dump again")
         e2e.run(e2e.SHOAL, "dump", world.volume.meta, world.path / "other.dump")
-        refused(world, f"load {place} {world.path}/other.dump", "from another dump", "go on with that one, or remove this metadata")
+        refused(world, f"load {place} {world.path}/other.dump", "from another dump", "go on with that one, or give it up with --start-over")
+        refused(world, f"load {place}-none {whole} --start-over", "no volume at")
+        refused(world, f"load {{meta}} {whole} --start-over", "there is no unfinished load at", status=2)
+        e2e.run(e2e.SHOAL, "load", place, world.path / "other.dump", "--start-over")
+        shutil.rmtree(world.path / "loaded")
         e2e.run(e2e.SHOAL, "load", place, whole)
         refused(world, f"load {place} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
         refused(world, f"load {{meta}} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
