@@ -56,6 +56,19 @@ class GroupCommitEngine final : public GroupCommit {
   Views views(std::string_view begin, std::string_view end,
               std::optional<Groups::Hold>& hold) const;
 
+  // While the engine cannot be reached, a reader waits as a writer does: until it can, or stop().
+  template <typename Read>
+  auto patiently(const Read& read) -> decltype(read()) {
+    for (;;) {
+      auto result = read();
+      if (result.ok() || !is_away(result.code())) return result;
+      TRY(groups_->wait_for_engine(result.error().text()));
+    }
+  }
+  static bool is_away(int code) {
+    return code == ENOTCONN || code == ETIMEDOUT || code == ECONNRESET;
+  }
+
   KvEngine& under_;
   const std::shared_ptr<Groups> groups_;
 };
@@ -93,11 +106,11 @@ Result<std::optional<Versioned>> GroupCommitEngine::get(const ReadToken* token,
   TRY(groups_->healthy());
   if (token != nullptr) return under_.get(token, key);
   std::optional<Pending::View> view = groups_->view(key);
-  if (!view) return under_.get(nullptr, key);
+  if (!view) return patiently([&] { return under_.get(nullptr, key); });
   if (view->known) return view->state;
   const Groups::Hold hold(*groups_);
   view = groups_->view(key);
-  TRY_ASSIGN(std::optional<Versioned> under, under_.get(nullptr, key));
+  TRY_ASSIGN(std::optional<Versioned> under, patiently([&] { return under_.get(nullptr, key); }));
   return view ? over(*view, std::move(under)) : std::move(under);
 }
 
@@ -120,7 +133,7 @@ Result<std::vector<std::optional<Versioned>>> GroupCommitEngine::get_many(
     }
   }
   if (missing.empty()) return found;
-  TRY_ASSIGN(auto under, under_.get_many(nullptr, missing));
+  TRY_ASSIGN(auto under, patiently([&] { return under_.get_many(nullptr, missing); }));
   for (size_t i = 0; i < places.size(); ++i) found[places[i]] = std::move(under[i]);
   return found;
 }
@@ -146,7 +159,7 @@ Result<Page> GroupCommitEngine::scan(const ReadToken* token, std::string_view be
   for (;;) {
     std::optional<Groups::Hold> hold;
     const Views views = this->views(from, end, hold);
-    TRY_ASSIGN(Page under, under_.scan(nullptr, from, end, limit));
+    TRY_ASSIGN(Page under, patiently([&] { return under_.scan(nullptr, from, end, limit); }));
     // Beyond the last key underneath nothing is known when there are more.
     const std::string known_to = under.more ? under.items.back().key : std::string();
     auto view = views.begin();
@@ -190,14 +203,15 @@ Result<std::optional<Item>> GroupCommitEngine::last(const ReadToken* token, std:
   for (auto view = views.rbegin(); view != views.rend() && !best; ++view) {
     std::optional<Versioned> base;
     if (!view->second.known) {
-      TRY_ASSIGN(base, under_.get(nullptr, view->first));
+      TRY_ASSIGN(base, patiently([&] { return under_.get(nullptr, view->first); }));
     }
     if (auto state = over(view->second, std::move(base)))
       best = Item{view->first, state->stamp, std::move(state->value)};
   }
   std::string before(end);
   for (;;) {
-    TRY_ASSIGN(std::optional<Item> under, under_.last(nullptr, begin, before));
+    TRY_ASSIGN(std::optional<Item> under,
+               patiently([&] { return under_.last(nullptr, begin, before); }));
     if (!under || (best && under->key <= best->key)) return best;
     if (!views.contains(under->key)) return under;
     before = std::move(under->key);  // removed here: `best` would be it otherwise

@@ -10,7 +10,8 @@
 //
 // Group n holds `insert N n`. When its outcome is unknown the same group is sent again, until it is
 // told or that key is there: then it had happened. While `under` fails, it is sent again and again,
-// reads go on, and writers wait once kGroupsMax groups are waiting.
+// reads of what can be read go on, those of an engine that cannot be reached wait, and writers wait
+// once kGroupsMax groups are waiting.
 #pragma once
 
 #include <functional>

@@ -1,21 +1,13 @@
 #include "engine/group_commit.h"
 
-#include <fmt/core.h>
-#include <gtest/gtest.h>
-
 #include <random>
 #include <thread>
 
-#include "base/log.h"
-#include "engine/faulty/faulty_engine.h"
-#include "engine/memory/memory_engine.h"
-#include "sim/manual_executor.h"
+#include "engine/group_test_util.h"
 #include "sys/thread.h"
 
 namespace shoal::engine {
 namespace {
-
-std::string number_key(uint64_t n) { return fmt::format("N{:08}", n); }
 
 std::string everything(KvEngine& engine, std::string_view begin, std::string_view end,
                        size_t limit = 100) {
@@ -30,44 +22,7 @@ std::string everything(KvEngine& engine, std::string_view begin, std::string_vie
   }
 }
 
-// Groups travel when the test lets them.
-struct World {
-  World() {
-    set_log_sink([](LogLevel, std::string_view) {});  // thousands of injected faults
-    faulty = make_faulty_engine(*memory, [this](Call call, uint64_t) {
-      if (call != Call::kCommit) return Fault::kNone;
-      ++commits;
-      return decide ? decide() : Fault::kNone;
-    });
-    engine = make_group_commit(*faulty, executor, {number_key, 1});
-  }
-
-  ~World() { set_log_sink(nullptr); }
-
-  Stamp commit(const std::function<void(Batch&)>& fill) {
-    Batch batch(++stamp);
-    fill(batch);
-    const Result<CommitResult> result = engine->commit(batch);
-    EXPECT_TRUE(result.ok() && result->kind == CommitResult::Kind::kCommitted);
-    return stamp;
-  }
-  std::string shown(std::string_view key) {
-    const auto found = engine->get(nullptr, key).value();
-    return found ? fmt::format("{}@{}", found->value, found->stamp) : "absent";
-  }
-  int64_t counter(std::string_view key) { return read_counter(*engine, nullptr, key).value(); }
-
-  sim::FakeClock clock;
-  sim::ManualExecutor executor{clock};
-  std::unique_ptr<KvEngine> memory = make_memory_engine();
-  std::unique_ptr<KvEngine> faulty;
-  int commits = 0;
-  std::function<Fault()> decide;
-  std::unique_ptr<GroupCommit> engine;
-  Stamp stamp = 0;
-};
-
-struct GroupTest : World, ::testing::Test {};
+struct GroupTest : GroupWorld, ::testing::Test {};
 
 TEST_F(GroupTest, what_was_committed_is_read_before_it_is_underneath) {
   const Stamp first = commit([](Batch& b) { b.insert("a", "1"); });
@@ -209,7 +164,7 @@ TEST_F(GroupTest, writers_wait_while_too_many_groups_do) {
 
 // Random batches that expect what is true, random steps of the sender, random faults: every read
 // sees what was committed, and what is underneath in the end is the same.
-class RandomProgram : public World {
+class RandomProgram : public GroupWorld {
  public:
   void run(uint64_t seed) {
     std::mt19937_64 random(seed);

@@ -12,6 +12,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstRetry{10};
 constexpr milliseconds kLastRetry{1'000};
+constexpr milliseconds kReadRetry{200};
 constexpr milliseconds kOpenOperationsMax{200};  // that a group waits for their notes
 
 }  // namespace
@@ -37,6 +38,16 @@ Status Groups::broken_error() const {
 
 Status Groups::healthy() const {
   MutexLock lock(mutex_);
+  return broken_error();
+}
+
+Status Groups::wait_for_engine(const std::string& why) {
+  MutexLock lock(mutex_);
+  if (trouble_.empty()) {
+    log(LogLevel::kWarn, "{}: {}; trying again", under_.describe(), why);
+    trouble_ = why;
+  }
+  changed_.wait_for(mutex_, kReadRetry);
   return broken_error();
 }
 

@@ -29,6 +29,8 @@ class Groups : public std::enable_shared_from_this<Groups> {
   std::optional<Pending::View> view(std::string_view key) const;
   std::map<std::string, Pending::View> views(std::string_view begin, std::string_view end) const;
   Status healthy() const;
+  // A read failed because of `why`, which may pass. EIO when the engine broke or was stopped.
+  Status wait_for_engine(const std::string& why);
 
   // While one lives no group is under way: what is underneath and what is pending are one state.
   class Hold {

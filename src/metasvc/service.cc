@@ -66,6 +66,12 @@ class Service final : public VolumeService {
 
   void call(const CallPtr& call) override;
   void tick() override;
+  void engine_was_away() override {
+    for (const SessionPtr& session : all()) {
+      MutexLock lock(session->mutex);
+      session->heard = clock_.since_boot();
+    }
+  }
   std::vector<SessionStatus> sessions() const override;
   Status evict(SessionId session) override;
 

@@ -51,8 +51,11 @@ class VolumeService {
 
   // A request of this volume. Executes it on this thread; answers now or later.
   virtual void call(const std::shared_ptr<rpc::Call>& call) = 0;
-  // Ends sessions that were silent for too long. To be called about every second.
+  // Ends sessions that were silent for too long. To be called about every second, but not while the
+  // engine cannot be reached: then nobody was heard of whose request waits for it.
   virtual void tick() = 0;
+  // It could not be: every session's time begins anew.
+  virtual void engine_was_away() = 0;
   struct SessionStatus {
     SessionId id = 0;
     std::string host, description;

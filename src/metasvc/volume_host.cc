@@ -68,6 +68,7 @@ class Host final : public VolumeHost {
   // By the thread only.
   HostedEngine hosted_;
   std::optional<Election> election_;
+  bool engine_away_ = false;
 
   mutable Mutex mutex_;
   CondVar wake_;
@@ -178,6 +179,7 @@ void Host::one_step() {
   }
   const Result<bool> elected = election_->step();
   if (!elected.ok()) {
+    engine_away_ = true;
     note(owning ? HostStatus::State::kOwner : HostStatus::State::kStandby, elected.error().text());
     return;
   }
@@ -190,7 +192,10 @@ void Host::one_step() {
     return note(HostStatus::State::kStandby, "");
   }
   if (owning != nullptr && !owning->group->broken()) {
-    owning->gate.pass([&] { owning->service->tick(); });
+    owning->gate.pass([&] {
+      if (std::exchange(engine_away_, false)) owning->service->engine_was_away();
+      owning->service->tick();
+    });
     return note(HostStatus::State::kOwner, "");
   }
   if (owning != nullptr) give_up(owning->group->trouble());
