@@ -82,6 +82,24 @@ Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marke
   return {};
 }
 
+namespace {
+
+bool knows_open(const format::Volume& volume, const Uuid& open_id) {
+  // The marker of volumes made by 0.1 names no open; it holds until the first one.
+  return std::find(volume.opens.begin(), volume.opens.end(), open_id) != volume.opens.end() ||
+         (volume.opens.empty() && open_id.is_zero());
+}
+
+}  // namespace
+
+Result<bool> owns_data(object::ObjectStore& store, const format::Volume& volume) {
+  if (volume.moved) return false;
+  const Result<format::OwnerMarker> marker = read_marker(store, volume.uuid);
+  if (marker.code() == ENOENT) return true;
+  if (!marker.ok()) return marker.error();
+  return marker->lineage == volume.lineage && knows_open(volume, marker->open_id);
+}
+
 Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
   const Result<format::OwnerMarker> marker = read_marker(store, volume.uuid);
   if (!marker.ok()) {
@@ -92,11 +110,10 @@ Status check_marker(object::ObjectStore& store, const format::Volume& volume) {
         "--take-over mounts all the same",
         store.describe(), volume.name, volume.uuid.to_string());
   }
-  // The marker of volumes made by 0.1 names no open; it holds until the first one.
-  const bool known =
-      std::find(volume.opens.begin(), volume.opens.end(), marker->open_id) != volume.opens.end() ||
-      (volume.opens.empty() && marker->open_id.is_zero());
-  if (marker->lineage == volume.lineage && known) return {};
+  // A loaded copy goes on from the open that the dump was made under, while nobody else did.
+  const bool ours = marker->lineage == volume.lineage ||
+                    (volume.lineage_before != 0 && marker->lineage == volume.lineage_before);
+  if (ours && knows_open(volume, marker->open_id)) return {};
   return error(ESTALE,
                "bucket {} was last used by another or newer copy of this metadata (its epoch {}, "
                "ours {}); mount that "

@@ -27,6 +27,10 @@ Status write_marker(object::ObjectStore& store, const format::OwnerMarker& marke
 // rewound database must not write. ENOENT when the bucket does not hold the volume.
 Status check_marker(object::ObjectStore& store, const format::Volume& volume);
 
+// Whether the data is this metadata's to remove: not when another copy of it used the bucket last,
+// nor before a loaded copy was mounted. A bucket without the marker has no other owner.
+Result<bool> owns_data(object::ObjectStore& store, const format::Volume& volume);
+
 // ok when the bucket lists what is below `prefix`: it answers, and the keys are right.
 Status check_bucket_answers(object::ObjectStore& store, const std::string& prefix);
 

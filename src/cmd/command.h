@@ -36,6 +36,8 @@ void add_gc(CLI::App& app, Context& context);
 void add_flush(CLI::App& app, Context& context);
 void add_trash(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
+void add_dump(CLI::App& app, Context& context);
+void add_load(CLI::App& app, Context& context);
 void add_destroy(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 void add_meta(CLI::App& app, Context& context);

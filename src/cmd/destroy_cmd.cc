@@ -8,7 +8,6 @@
 #include "cmd/ownership.h"
 #include "cmd/service_handlers.h"
 #include "cmd/units.h"
-#include "engine/postgres/postgres_engine.h"
 
 namespace shoal::cmd {
 namespace {
@@ -37,6 +36,18 @@ Result<uint64_t> remove_objects(object::ObjectStore& store, const std::string& p
   }
 }
 
+// Another copy of this metadata goes on with the bucket, and perhaps with this machine's staging.
+Status destroy_metadata_only(Context& context, const MetaUrl& url, const format::Volume& record) {
+  TRY(remove_engine(context.runtime.fs, context.runtime.clock, url));
+  print_facts(context, Json{{"destroyed", url.to_string()},
+                            {"objects_removed", 0},
+                            {"kept", fmt::format("the data in {}: another copy of the metadata "
+                                                 "uses it",
+                                                 record.bucket)}}
+                           .dump());
+  return {};
+}
+
 Status run_destroy(Context& context, const DestroyArguments& arguments) {
   TRY_ASSIGN(const MetaUrl url, MetaUrl::parse(arguments.url));
   if (url.is_remote()) {
@@ -45,34 +56,31 @@ Status run_destroy(Context& context, const DestroyArguments& arguments) {
   }
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
-  std::string bucket;
-  Uuid uuid;
+  format::Volume record;
   {
     TRY_ASSIGN(const auto volume, OpenVolume::open_to_read(runtime, url));
     if (url.kind == MetaUrl::Kind::kPostgres)
       TRY(check_no_meta_server(runtime, volume->engine(), url));
-    uuid = volume->volume().uuid;
-    bucket = volume->volume().bucket;
-    if (uuid.to_string() != arguments.uuid) {
+    record = volume->volume();
+    if (record.uuid.to_string() != arguments.uuid) {
       return error(
           EINVAL,
           "volume '{}' has the uuid {}; give that with --uuid to destroy it and all its data",
-          volume->volume().name, uuid.to_string());
+          record.name, record.uuid.to_string());
     }
   }
+  const Uuid uuid = record.uuid;
   ThreadPool executor("store", 8);
-  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, bucket, {}));
+  TRY_ASSIGN(const auto store, open_bucket(runtime, executor, record.bucket, {}));
+  TRY_ASSIGN(const bool owns, owns_data(*store, record));
+  if (!owns) return destroy_metadata_only(context, url, record);
   // The marker goes last: while it is there a repeated destroy finds the rest.
   Result<uint64_t> removed = remove_objects(*store, uuid.to_string() + "/seg/");
   end_progress();
   if (!removed.ok()) return std::move(removed).error();
   TRY(remove_objects(*store, uuid.to_string() + "/"));
   end_progress();
-  if (url.kind == MetaUrl::Kind::kPostgres) {
-    TRY(engine::destroy_postgres(url.engine_url, runtime.clock));
-  } else {
-    TRY(remove_tree(runtime.fs, url.folder));
-  }
+  TRY(remove_engine(runtime.fs, runtime.clock, url));
   TRY(remove_tree(runtime.fs, default_state_dir(uuid.to_string())));
   TRY(remove_tree(runtime.fs, default_cache_dir(uuid.to_string())));
   print_facts(context, Json{{"destroyed", uuid.to_string()}, {"objects_removed", *removed}}.dump());

@@ -199,4 +199,9 @@ Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const Clock& 
   return opened;
 }
 
+Status remove_engine(LocalFs& fs, const Clock& clock, const MetaUrl& url) {
+  if (url.kind == MetaUrl::Kind::kPostgres) return engine::destroy_postgres(url.engine_url, clock);
+  return remove_tree(fs, url.folder);
+}
+
 }  // namespace shoal::cmd

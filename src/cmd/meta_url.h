@@ -53,5 +53,7 @@ struct EngineOpen {
 // ENOENT "no volume at …" · EBUSY another process has it open. EINVAL for a meta server's volume.
 Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const Clock& clock,
                                                       const MetaUrl& url, EngineOpen how = {});
+// Everything that the engine holds, for good. REQUIRES that it is not open and no meta server's.
+Status remove_engine(LocalFs& fs, const Clock& clock, const MetaUrl& url);
 
 }  // namespace shoal::cmd

@@ -10,6 +10,7 @@
 #include "cmd/remote_volume.h"
 #include "engine/for_each.h"
 #include "format/keys.h"
+#include "meta/dump.h"
 #include "meta/grouping.h"
 #include "metasvc/remote_owner.h"
 
@@ -101,6 +102,7 @@ Status OpenVolume::own(const OpenSettings& settings) {
   read_executor_ = std::make_unique<ThreadPool>("read", kReadThreads);
   executor_ = std::make_unique<ThreadPool>("work", kWorkThreads);
   TRY_ASSIGN(store_, open_bucket(runtime_, *store_executor_, volume_.bucket, {}));
+  if (!settings.take_over && !settings.though_moved) TRY(meta::check_not_moved(volume_));
   if (settings.take_over) {
     // The bucket itself must answer: a wrong key must not look like a volume taken over.
     TRY(check_bucket_answers(*store_, volume_.uuid.to_string() + "/"));
@@ -110,6 +112,7 @@ Status OpenVolume::own(const OpenSettings& settings) {
   if (!url_.is_remote()) {
     meta::OwnerOptions options;
     options.redraw_lineage = settings.take_over;
+    options.though_moved = settings.though_moved;
     engine::KvEngine* engine = engine_.get();
     if (engine_->capabilities().durable_on_commit) {
       commit_executor_ = std::make_unique<ThreadPool>("commit", kCommitThreads);
@@ -122,6 +125,14 @@ Status OpenVolume::own(const OpenSettings& settings) {
   }
   TRY(write_marker(*store_, owner_->marker()));
   TRY_ASSIGN(volume_, owner_->metadata().volume());
+  return {};
+}
+
+Status OpenVolume::drop_owner() {
+  CHECK(client_ == nullptr);
+  executor_->stop();
+  TRY(owner_->metadata().sync());
+  owner_.reset();
   return {};
 }
 

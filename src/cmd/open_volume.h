@@ -20,6 +20,7 @@ namespace shoal::cmd {
 
 struct OpenSettings {
   bool take_over = false;            // mount although the bucket knows a newer life of the metadata
+  bool though_moved = false;         // a dump --move that is repeated
   bool accept_lost_staging = false;  // mount although staging of this host is gone
   Path state_dir;                    // empty: default
   Path cache_dir;                    // empty: default
@@ -40,6 +41,9 @@ class OpenVolume {
   static Result<std::unique_ptr<OpenVolume>> open_whole(Runtime& runtime, const MetaUrl& url,
                                                         const OpenSettings& settings);
   ~OpenVolume();
+  // Nothing of this process touches the metadata from now on, but it stays open, under the epoch
+  // that was taken. Not of a whole one.
+  Status drop_owner();
 
   Runtime& runtime() { return runtime_; }
   const MetaUrl& url() const { return url_; }

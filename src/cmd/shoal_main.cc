@@ -36,6 +36,8 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_gc(app, context);
   add_trash(app, context);
   add_config(app, context);
+  add_dump(app, context);
+  add_load(app, context);
   add_destroy(app, context);
   add_meta(app, context);
   add_token(app, context);

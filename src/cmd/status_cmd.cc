@@ -69,6 +69,7 @@ Result<Json> serve_status(OpenVolume& volume, const Json&, const ProgressJson&) 
   json["trash_days"] = record.trash_days;
   json["epoch"] = record.epoch;
   json["created"] = time_text(record.created);
+  if (record.moved) json["moved_away"] = time_text(*record.moved);
   TRY_ASSIGN(const meta::VolumeUsage usage, usage_of(volume));
   json["used_bytes"] = usage.used_bytes;
   json["inodes"] = usage.inodes;

@@ -124,6 +124,7 @@ std::string trash_key(uint32_t day, Ino ino) {
 std::string counter_key(std::string_view name) { return "C" + std::string(name); }
 std::string format_record_key() { return "F"; }
 std::string election_key() { return "V"; }
+std::string load_key() { return "M"; }
 std::string access_token_key() { return "P"; }
 
 Result<std::pair<Ino, std::string>> parse_entry_key(std::string_view key) {

@@ -44,6 +44,7 @@ std::string counter_key(std::string_view name);  // C: id leases
 std::string format_record_key();                 // F
 std::string election_key();                      // V
 std::string access_token_key();                  // P
+std::string load_key();                          // M: a load of a dump that is not finished
 
 // Inverse forms for scans: EBADMSG when the key is not one.
 Result<std::pair<Ino, std::string>> parse_entry_key(std::string_view key);

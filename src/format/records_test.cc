@@ -254,7 +254,7 @@ Volume usual_volume() {
 }
 
 TEST(VolumeRecord, comes_back_with_what_a_newer_version_appended) {
-  const std::string value = encode_volume(usual_volume()) + "tail";
+  const std::string value = encode_volume(usual_volume()) + '\0' + "tail";
   const Volume volume = decode_volume(value).value();
   EXPECT_EQ(volume.opens.size(), 2u);
   EXPECT_EQ(volume.created, (Time{-1, 5}));
@@ -265,6 +265,21 @@ TEST(VolumeRecord, comes_back_with_what_a_newer_version_appended) {
       EXPECT_NE(damaged.code(), 0);
     }
   });
+}
+
+TEST(VolumeRecord, says_where_it_came_from_and_that_it_left) {
+  Volume volume = usual_volume();
+  const std::string before = encode_volume(volume);
+  volume.lineage_before = 0x0102;
+  volume.moved = Time{-2, 3};
+  const std::string value = encode_volume(volume);
+  EXPECT_EQ(hex(value.substr(0, before.size())), hex(before));
+  EXPECT_EQ(hex(value.substr(before.size())), "0302010000000000000303000000");
+  EXPECT_EQ(decode_volume(value).value().lineage_before, 0x0102u);
+  EXPECT_EQ(decode_volume(value).value().moved, (Time{-2, 3}));
+  EXPECT_EQ(decode_volume(before).value().lineage_before, 0u);
+  EXPECT_FALSE(decode_volume(before).value().moved.has_value());
+  EXPECT_EQ(encode_volume(decode_volume(value).value()), value);
 }
 
 TEST(SmallRecords, golden_bytes_and_damage) {

@@ -2,6 +2,7 @@
 
 #include "base/coding.h"
 #include "base/limits.h"
+#include "format/fields_internal.h"
 
 namespace shoal::format {
 namespace {
@@ -9,30 +10,8 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr size_t kOpensMax = 64;
 constexpr uint64_t kNoncesMax = 1 << 12;
-
-void encode_uuid(Encoder& out, const Uuid& uuid) {
-  out.raw({reinterpret_cast<const char*>(uuid.bytes.data()), uuid.bytes.size()});
-}
-
-Uuid decode_uuid(Decoder& in) {
-  Uuid uuid;
-  const std::string_view bytes = in.raw(uuid.bytes.size());
-  if (in.ok()) std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(uuid.bytes.data()));
-  return uuid;
-}
-
-void encode_time(Encoder& out, const Time& time) {
-  out.zigzag(time.seconds);
-  out.le32(time.nanoseconds);
-}
-
-Time decode_time(Decoder& in) {
-  Time time;
-  time.seconds = in.zigzag();
-  time.nanoseconds = in.le32();
-  if (time.nanoseconds >= 1'000'000'000) in.fail();
-  return time;
-}
+constexpr uint8_t kHasLineageBefore = 1;
+constexpr uint8_t kHasMoved = 2;
 
 uint32_t decode_u32(Decoder& in) {
   const uint64_t v = in.varint();
@@ -44,6 +23,26 @@ bool decode_bool(Decoder& in) {
   const uint8_t v = in.u8();
   if (v > 1) in.fail();
   return v == 1;
+}
+
+// Appended after the first volumes were made: left out while there is nothing to say, so that their
+// records stay what they are.
+void encode_moves(Encoder& out, const Volume& volume) {
+  uint8_t flags = 0;
+  if (volume.lineage_before != 0) flags |= kHasLineageBefore;
+  if (volume.moved) flags |= kHasMoved;
+  if (flags == 0 && volume.unknown_tail.empty()) return;
+  out.u8(flags);
+  if (volume.lineage_before != 0) out.le64(volume.lineage_before);
+  if (volume.moved) encode_time(out, *volume.moved);
+}
+
+void decode_moves(Decoder& in, Volume& volume) {
+  if (!in.ok() || in.remaining() == 0) return;
+  const uint8_t flags = in.u8();
+  if ((flags & ~(kHasLineageBefore | kHasMoved)) != 0) in.fail();
+  if ((flags & kHasLineageBefore) != 0) volume.lineage_before = in.le64();
+  if ((flags & kHasMoved) != 0) volume.moved = decode_time(in);
 }
 
 // Every record starts with it.
@@ -76,6 +75,7 @@ std::string encode_volume(const Volume& volume) {
   out.varint(volume.capacity_bytes);
   out.varint(volume.inodes_max);
   out.u8(volume.metadata_loss_accepted ? 1 : 0);
+  encode_moves(out, volume);
   out.raw(volume.unknown_tail);
   return value;
 }
@@ -98,6 +98,7 @@ Result<Volume> decode_volume(std::string_view value) {
   volume.capacity_bytes = in.varint();
   volume.inodes_max = in.varint();
   volume.metadata_loss_accepted = decode_bool(in);
+  decode_moves(in, volume);
   if (durability < 1 || durability > 3) in.fail();
   volume.durability = static_cast<Durability>(durability);
   TRY(in.status("volume"));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct Volume {  // F
   uint64_t capacity_bytes = 0;  // 0: unlimited
   uint64_t inodes_max = 0;      // 0: unlimited
   bool metadata_loss_accepted = false;
+  // Of the copy that this one was loaded from; 0: none. Until the first mount the bucket's marker
+  // still names that one.
+  uint64_t lineage_before = 0;
+  std::optional<Time> moved;  // away from here, by a dump: not to be opened any more
   std::string unknown_tail;
 };
 std::string encode_volume(const Volume& volume);

@@ -1,6 +1,8 @@
 // Making a volume and taking it over.
 #include "base/log.h"
 #include "format/keys.h"
+#include "meta/dump.h"
+#include "meta/load.h"
 #include "meta/owner_impl.h"
 
 namespace shoal::meta {
@@ -24,7 +26,10 @@ std::string difference(const format::Volume& volume, const VolumeSpec& spec) {
 
 Result<std::optional<std::pair<format::Volume, Stamp>>> find_volume(engine::KvEngine& engine) {
   TRY_ASSIGN(auto found, engine.get(nullptr, format::format_record_key()));
-  if (!found) return std::optional<std::pair<format::Volume, Stamp>>();
+  if (!found) {
+    TRY(check_no_load(engine));
+    return std::optional<std::pair<format::Volume, Stamp>>();
+  }
   TRY_ASSIGN(format::Volume volume, format::decode_volume(found->value));
   return std::optional(std::pair(std::move(volume), found->stamp));
 }
@@ -96,6 +101,11 @@ Result<std::unique_ptr<OwnerHandle>> open_owner(engine::KvEngine& engine, const 
   opening.volume = std::move(found->first);
   opening.open_id = random.uuid();
   format::Volume& volume = opening.volume;
+  if (options.redraw_lineage) {
+    volume.moved.reset();
+    volume.lineage_before = 0;
+  }
+  if (!options.though_moved) TRY(check_not_moved(volume));
   volume.epoch += 1;
   volume.opens.push_back(opening.open_id);
   while (volume.opens.size() > kOpensKept) volume.opens.erase(volume.opens.begin());

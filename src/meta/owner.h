@@ -37,8 +37,10 @@ struct OwnerOptions {
   size_t inode_cache_entries = 100'000;
   size_t entry_cache_entries = 200'000;
   bool redraw_lineage = false;  // --take-over
+  bool though_moved = false;    // a dump --move that is repeated
 };
 
+// ESTALE when the volume was moved away (dump.h), EINPROGRESS when a load is not finished (load.h).
 // Takes epoch+1, appends a fresh open id to F and syncs both before anything else. What dead
 // sessions left open and unlinked is queued for reclaim. Everything passed in outlives the owner.
 class OwnerHandle {

@@ -56,7 +56,6 @@ Result<bool> Election::step() {
     }
     owner_ = false;
     valid_until_ = 0;
-    return false;
   }
   TRY_ASSIGN(const auto found, engine_.get(nullptr, format::election_key()));
   if (!found) {

@@ -27,11 +27,11 @@ TEST_F(FailoverTest, what_changes_something_happens_once_however_often_the_owner
       --at_work;
     });
   }
-  int deaths = 0;
+  int killed = 0;
   while (at_work > 0) {
-    if (deaths < kDeaths) {
+    if (killed < kDeaths) {
       change_owner();
-      ++deaths;
+      ++killed;
     }
     Mutex never;
     CondVar nobody;
@@ -39,7 +39,7 @@ TEST_F(FailoverTest, what_changes_something_happens_once_however_often_the_owner
     nobody.wait_for(never, 10ms);
   }
   for (Thread& thread : threads) thread.join();
-  EXPECT_GT(deaths, 3);
+  EXPECT_GT(killed, 3);
   EXPECT_EQ(owner->metadata().getattr({}, kRootIno).value().entries,
             static_cast<uint64_t>(kThreads * kEach / 2));
   EXPECT_FALSE(shared.lost);
@@ -132,7 +132,7 @@ TEST_F(FailoverTest, files_are_created_written_and_unlinked_while_owners_die) {
     }
     done = true;
   });
-  for (int deaths = 0; !done && deaths < 30; ++deaths) change_owner();
+  for (int killed = 0; !done && killed < 30; ++killed) change_owner();
   worker.join();
   EXPECT_EQ(owner->metadata().getattr({}, kRootIno).value().entries, 0u);
 }

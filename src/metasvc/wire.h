@@ -38,7 +38,7 @@ SHOAL_WIRE_FIELDS(format::RecordHeader, v.kind, v.flags, v.payload_crc, v.payloa
                   v.base_version, v.offset, v.length, v.mtime, v.parent, v.atime)
 SHOAL_WIRE_FIELDS(format::Volume, v.uuid, v.name, v.lineage, v.epoch, v.opens, v.created, v.bucket,
                   v.durability, v.trash_days, v.capacity_bytes, v.inodes_max,
-                  v.metadata_loss_accepted)
+                  v.metadata_loss_accepted, v.lineage_before)
 
 SHOAL_WIRE_FIELDS(meta::Caller, v.uid, v.gid, v.pid, v.umask, v.groups, v.kernel_checked)
 SHOAL_WIRE_FIELDS(meta::Attr, v.ino, v.mode, v.uid, v.gid, v.nlink, v.size, v.allocated, v.atime,

@@ -167,6 +167,52 @@ def a_database_that_is_older_than_the_bucket_says(world):
         refused(world, "{mount}", "another or newer copy of this metadata", "--take-over")
 
 
+def nothing_staged(world):
+    """A mount that was refused late may have left a segment that it had begun."""
+    world.volume.mount()
+    world.volume.unmount()
+
+
+@state
+def a_place_where_no_dump_can_be(world):
+    nothing_staged(world)
+    before = world.facts()
+    refused(world, f"dump {{meta}} {world.path}/new/dump", "making", "/new/dump: No such file or directory")
+    refused(world, f"dump --move {{meta}} {world.bucket}", "/bucket is there already", "name another file")
+    expect(world.facts() == before, "the volume has changed")
+
+
+@state
+def a_damaged_dump(world):
+    nothing_staged(world)
+    whole, bad = world.path / "whole.dump", world.path / "bad.dump"
+    place = f"rocksdb://{world.path}/loaded"
+    with Copy(world):
+        e2e.run(e2e.SHOAL, "dump", world.volume.meta, whole)
+        body = whole.read_bytes()
+        for at, kind in ((len(body) // 2, "is damaged"), (len(body) - 5, "is damaged"), (12, "made by a newer shoal")):
+            bad.write_bytes(body)
+            damage(bad, at, 1)
+            refused(world, f"load {place} {bad}", f"{bad}: ", kind)
+        for end, what in ((len(body) // 2, "ends in the middle"), (len(body) - 1, "ends in the middle"), (4, "is no dump")):
+            bad.write_bytes(body[:end])
+            refused(world, f"load {place} {bad}", f"{bad}: ", what)
+        bad.write_bytes(body + b"more")
+        refused(world, f"load {place} {bad}", "something follows the end of the dump", "copy the dump again")
+        for command in (f"status {place}", f"mount {place} {{mnt}}", f"format {place} new --bucket {{bucket}}-new", f"dump {place} -"):
+            refused(world, command, "the load of volume 'one'", "is not finished here; run shoal load with that dump again")
+        e2e.run(e2e.SHOAL, "dump", world.volume.meta, world.path / "other.dump")
+        refused(world, f"load {place} {world.path}/other.dump", "from another dump", "go on with that one, or give it up with --start-over")
+        refused(world, f"load {place}-none {whole} --start-over", "no volume at")
+        refused(world, f"load {{meta}} {whole} --start-over", "there is no unfinished load at", status=2)
+        e2e.run(e2e.SHOAL, "load", place, world.path / "other.dump", "--start-over")
+        shutil.rmtree(world.path / "loaded")
+        e2e.run(e2e.SHOAL, "load", place, whole)
+        refused(world, f"load {place} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
+        refused(world, f"load {{meta}} {whole}", "there is a volume already ('one'", "into a place that holds nothing")
+    shutil.rmtree(world.path / "loaded")
+
+
 # ---- staging ----------------------------------------------------------------------------------------------------
 
 @state

@@ -34,7 +34,7 @@ class World:
         self.meta_folder = pathlib.Path(self.volume.meta.removeprefix("rocksdb://"))
         self.log = self.path / "mount-one.log"
         self.words = {"shoal": e2e.SHOAL, "S": self.path, "meta": self.volume.meta, "mnt": self.volume.at,
-                      "bucket": f"file://{self.bucket}",
+                      "bucket": f"file://{self.bucket}", "bucket_folder": self.bucket,
                       "mount": f"mount {self.volume.meta} {self.volume.at} {self.mount_options()}"}
         self.volume.mount()
         (self.volume.at / "file").write_bytes(BODY)
