@@ -16,11 +16,22 @@ ClientImpl::ClientImpl(const Seams& seams, const ClientOptions& options,
     : seams_(seams),
       options_(options),
       volume_(volume),
-      space_(seams.metadata, seams.session),
-      durability_(seams.metadata, seams.session, volume.durability),
-      committer_(seams, options, table_, space_, seen_) {}
+      session_(seams.session),
+      shared_(options.shared),
+      space_(seams.metadata, session_),
+      durability_(seams.metadata, session_, volume.durability),
+      committer_(seams, session_, options, table_, space_, seen_) {
+  committer_.when_others_changed([this](Ino ino) { pages_changed(ino); });
+  forget_classes_ = std::make_unique<Periodic>(seams.executor, options.commit_interval, [this] {
+    if (shared_) durability_.forget();
+  });
+  listen();
+}
 
 ClientImpl::~ClientImpl() {
+  gate_->shut();
+  metadata().session_events(session_, nullptr);
+  forget_classes_.reset();
   committer_.stop();
   if (abandoned_) {
     committer_.forget_everything();
@@ -40,7 +51,7 @@ ClientImpl::~ClientImpl() {
 
 meta::Request ClientImpl::request(const Caller& who) {
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.sequence = next_sequence_.fetch_add(1, std::memory_order_relaxed) + 1;
   request.caller = who;
   return request;
@@ -48,7 +59,7 @@ meta::Request ClientImpl::request(const Caller& who) {
 
 meta::Request ClientImpl::system_request() {
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.sequence = next_sequence_.fetch_add(1, std::memory_order_relaxed) + 1;
   request.caller.kernel_checked = true;
   return request;
@@ -63,24 +74,36 @@ Status ClientImpl::may_write() const {
 
 Result<Attr> ClientImpl::settled(Attr attr, uint64_t before) {
   if (!attr.is_regular()) return attr;
-  for (;;) {
-    overlay(attr);
-    if (!committer_.changes().since(attr.ino, before)) return attr;
+  for (bool again = false;; again = true) {
+    // (An answer asked for since is as new as an owner has it that came back without its last
+    // commits.)
+    const bool current = overlay(attr) || again;
+    if (current && !committer_.changes().since(attr.ino, before)) return attr;
     before = committer_.changes().now();
     TRY_ASSIGN(attr, metadata().getattr(system_request(), attr.ino));
   }
 }
 
-void ClientImpl::overlay(Attr& attr) {
+bool ClientImpl::overlay(Attr& attr) {
   const InodeRef inode = table_.find(attr.ino);
-  if (!inode) return;
-  MutexLock lock(inode->latch);
-  if (inode->list.empty()) return;
-  attr.size = inode->size;
-  attr.mtime = inode->mtime;
-  attr.ctime = std::max(attr.ctime, inode->ctime);
-  if (inode->atime) attr.atime = *inode->atime;
-  attr.allocated = allocated_bytes(*inode);
+  if (!inode) return true;
+  bool changed = false;
+  {
+    MutexLock lock(inode->latch);
+    if (shared_ && inode->known) {
+      if (attr.data_version < inode->base_version) return false;
+      changed = learn(*inode, attr);
+    }
+    if (!inode->list.empty()) {
+      attr.size = inode->size;
+      attr.mtime = inode->mtime;
+      attr.ctime = std::max(attr.ctime, inode->ctime);
+      if (inode->atime) attr.atime = *inode->atime;
+      attr.allocated = allocated_bytes(*inode);
+    }
+  }
+  if (changed) pages_changed(attr.ino);
+  return true;
 }
 
 // Bytes of the file that are data. Exact for new and dense files and where all extents are known;
@@ -111,19 +134,34 @@ uint64_t ClientImpl::allocated_bytes(InodeState& inode) {
   return *inode.allocated;
 }
 
-void ClientImpl::learn(InodeState& inode, const Attr& attr) {
+// On a shared volume answers overtake each other: the greater stamp is the newer one. While a
+// commit of ours is under way nobody can tell whether an answer has it; its own reply will move the
+// base.
+bool ClientImpl::learn(InodeState& inode, const Attr& attr) {
   inode.parent = attr.parent;
   inode.generation = attr.generation;
-  const bool behind = inode.known && inode.list.empty() && !inode.committing &&
-                      attr.data_version != inode.base_version;
-  if (inode.known && !behind) return;
+  const bool clean = inode.list.empty() && !inode.committing;
+  const bool behind = shared_ ? attr.data_version > inode.base_version && !inode.committing
+                              : attr.data_version != inode.base_version && clean;
+  if (inode.known && !behind) return false;
+  const bool changed = inode.known && shared_;
   inode.known = true;
   inode.base_version = attr.data_version;
-  inode.base_size = inode.size = attr.size;
+  inode.base_size = attr.size;
   inode.base_allocated = attr.allocated;
-  inode.mtime = attr.mtime;
-  inode.ctime = attr.ctime;
+  if (changed) {
+    ++inode.commits;
+    if ((attr.mode & 06000) != 0 || attr.has_capability) inode.privileges_possible = true;
+  }
+  if (inode.list.empty()) {
+    inode.size = attr.size;
+    inode.mtime = attr.mtime;
+    inode.ctime = attr.ctime;
+  } else {
+    inode.rebase();
+  }
   inode.extents.keep_only(attr.data_version);
+  return changed && inode.handles > 0;
 }
 
 Result<InodeRef> ClientImpl::known_inode(Ino ino) {
@@ -135,9 +173,13 @@ Result<InodeRef> ClientImpl::known_inode(Ino ino) {
     }
     const uint64_t before = committer_.changes().now();
     TRY_ASSIGN(const Attr attr, metadata().getattr(system_request(), ino));
-    MutexLock lock(inode->latch);
-    if (committer_.changes().since(ino, before)) continue;
-    learn(*inode, attr);
+    bool changed = false;
+    {
+      MutexLock lock(inode->latch);
+      if (committer_.changes().since(ino, before)) continue;
+      changed = learn(*inode, attr);
+    }
+    if (changed) pages_changed(ino);
     return inode;
   }
 }
@@ -148,24 +190,22 @@ Result<meta::Lock> ClientImpl::lock_get(const Caller& who, Ino ino, const meta::
   return metadata().lock_get(request(who), ino, wanted);
 }
 
-// On a shared volume an unlock would commit the inode's data first and a grant be answered after
-// its extents were refreshed; on an embedded one every process sees the same list anyway.
-Status ClientImpl::lock_set(const Caller& who, Ino ino, const meta::Lock& wanted) {
-  note_lock(wanted);
-  return metadata().lock_set(request(who), ino, wanted);
-}
-
-uint64_t ClientImpl::lock_wait(const Caller& who, Ino ino, const meta::Lock& wanted,
-                               std::function<void(Status)> done) {
-  note_lock(wanted);
-  return metadata().lock_wait(request(who), ino, wanted, std::move(done));
-}
-
 void ClientImpl::lock_cancel(uint64_t ticket) { metadata().lock_cancel(ticket); }
 
 void ClientImpl::note_lock(const meta::Lock& wanted) {
   if (wanted.type == meta::LockType::kUnlock) return;
   (wanted.kind == meta::LockKind::kPosix ? posix_locks_used_ : handle_locks_used_) = true;
+}
+
+void ClientImpl::note_granted(const meta::Lock& wanted) {
+  const OpenFilePtr file = handles_.find(wanted.handle);
+  if (!file) return;
+  constexpr uint64_t kWhole = ~uint64_t{0} >> 1;
+  if (wanted.type != meta::LockType::kUnlock) {
+    file->locked = true;
+  } else if (wanted.start == 0 && wanted.end >= kWhole) {
+    file->locked = false;
+  }
 }
 
 // --- whole mount ---

@@ -47,6 +47,7 @@ struct OpenedFile {
   Attr attr;
   bool keep_cache = false;  // the kernel's pages are still right: data version unchanged or changed
                             // by this mount only
+  bool direct = false;      // several mounts write it: the kernel is to keep no pages of it
 };
 
 struct OpenedDirectory {
@@ -72,14 +73,18 @@ struct StatFs {
 };
 
 // What the adapter must drop from the kernel's caches for changes the kernel cannot have seen.
-// Called from threads of the client, never while a client lock is held and never from inside an
-// adapter's call.
+// Called while no client lock is held, from any thread, one that serves a request too: it must not
+// wait there for the kernel, but for entries, which threads of the client drop.
 struct InvalidationSink {
   virtual ~InvalidationSink() = default;
   virtual void invalidate_attributes(Ino ino) = 0;
   virtual void invalidate_pages(Ino ino, uint64_t offset,
                                 uint64_t length) = 0;  // length 0: to the end
   virtual void invalidate_entry(Ino parent, const std::string& name) = 0;
+  // The volume is shared from now on: drops every name and attribute that was given out for long.
+  virtual void invalidate_everything() {}
+  // Runs `done` once, when the kernel has dropped all that it was told to before.
+  virtual void when_dropped(std::function<void()> done) { done(); }
 };
 
 struct ClientOptions {
@@ -88,6 +93,10 @@ struct ClientOptions {
       1'000};  // journal, fdatasync and commit at least so often
   std::chrono::milliseconds engine_sync_interval{5'000};
   bool read_only = false;
+  // The volume has other mounts (docs/semantics.md): what close, fsync and unlock acknowledge is
+  // committed, open and a granted lock see what others closed. A mount that is told of another
+  // session becomes shared by itself.
+  bool shared = false;
   Ino root = kRootIno;  // --subdir
   // What a failed sync of the engine does: nobody could say any more which of the acknowledged
   // operations exist. Empty: std::abort(). Tests of what follows set it; no answer given after it
@@ -121,6 +130,12 @@ class Client {
       default;  // journals and syncs what is buffered, commits, returns space; does not upload
 
   virtual void set_invalidation_sink(InvalidationSink* sink) = 0;  // before the first call
+  // Others may change the volume: answers may be believed for a short time only. Once true, always.
+  virtual bool shared() const = 0;
+  // The owner ended this mount's session; `fresh` is a new one, at which its store is open. Locks
+  // and what was not committed are gone: handles that held a lock or wrote such bytes answer EIO
+  // until they are closed. The others go on under the new session.
+  virtual void session_lost(SessionId fresh) = 0;
 
   // --- namespace: as meta::Metadata, attributes overlaid ---
   virtual Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) = 0;

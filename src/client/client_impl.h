@@ -17,6 +17,8 @@
 #include "client/seen_versions.h"
 #include "client/space_pool.h"
 #include "format/inode.h"
+#include "sys/executor.h"
+#include "sys/gate.h"
 
 namespace shoal::client {
 
@@ -28,9 +30,11 @@ class ClientImpl final : public Client {
   // For tests of what a crash leaves: goes without journaling, syncing or committing anything.
   void abandon() { abandoned_ = true; }
   Committer& committer() { return committer_; }
-  const InodeTable& inodes() const { return table_; }
+  InodeTable& inodes() { return table_; }
 
-  void set_invalidation_sink(InvalidationSink* sink) override { sink_ = sink; }
+  void set_invalidation_sink(InvalidationSink* sink) override;
+  bool shared() const override { return shared_; }
+  void session_lost(SessionId fresh) override;
 
   Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) override;
   Result<Attr> getattr(const Caller& who, Ino ino) override;
@@ -103,13 +107,40 @@ class ClientImpl final : public Client {
   // Overlays what this mount has not committed. `before`: changes().now() from before `attr` was
   // fetched.
   Result<Attr> settled(Attr attr, uint64_t before);
-  void overlay(Attr& attr);
+  // False: the answer is older than what this mount knows, the owner has to be asked again.
+  bool overlay(Attr& attr);
   uint64_t allocated_bytes(InodeState& inode) REQUIRES(inode.latch);
-  // Fills the inode's base from an answer fetched while the caller already held its reference.
-  void learn(InodeState& inode, const Attr& attr) REQUIRES(inode.latch);
+  // Fills the inode's base from an answer fetched while the caller already held its reference, or
+  // moves it on when others changed the file since. True: call pages_changed() without the latch.
+  [[nodiscard]] bool learn(InodeState& inode, const Attr& attr) REQUIRES(inode.latch);
   Result<InodeRef> known_inode(Ino ino);
 
   void note_lock(const meta::Lock& wanted);
+  // The handle that asked for it holds it, or holds none any more.
+  void note_granted(const meta::Lock& wanted);
+
+  // --- shared volumes (client_shared.cc) ---
+  void listen();
+  void hear(const meta::SessionEvent& event);
+  // Commits everything, has the kernel forget what it was told for long.
+  void become_shared();
+  // Asks the owner what the file is now.
+  Status refresh(InodeState& inode);
+  // The kernel's pages from `from` on are old.
+  void pages_changed(Ino ino, uint64_t from = 0);
+  // Calls body(sink) unless there is none; the sink does not go meanwhile.
+  template <typename Body>
+  void with_sink(const Body& body);
+  // Like committer_.commit(); what failed reaches every open file (errseq).
+  Status commit_or_fail(InodeState& inode);
+  // Nobody will close what was changed without a handle; and what several write, each has to see.
+  Status commit_if_others_wait(InodeState& inode);
+  // Before a lock of the inode goes.
+  Status commit_before_unlock(Ino ino);
+  // After a lock was granted: what the program reads now is at least what the unlocker wrote.
+  // `done` may run on another thread.
+  void see_what_others_wrote(Ino ino, const std::function<void(Status)>& done);
+  void note_pages(OpenFile& file);
 
   // --- namespace (client_namespace.cc) ---
   Status check_times(const Caller& who, Ino ino, const meta::SetAttr& change);
@@ -122,10 +153,13 @@ class ClientImpl final : public Client {
   void xattr_changed(Ino ino, std::string_view name);
 
   // --- open (client_open.cc) ---
+  Result<OpenFilePtr> usable(HandleId handle);  // EBADF; EIO: dead
+  void reopen(OpenFile& file);
   Status check_open(const Attr& attr, const OpenOptions& options) const;
   Result<OpenedFile> opened(const Caller& who, InodeRef inode, const meta::Opened& from_owner,
                             const OpenOptions& options, uint64_t before);
   void drop_if_gone(InodeState& inode);
+  void release_locks(InodeState& inode, HandleId handle);
 
   // --- write (client_write.cc) ---
   Result<bool> kill_privileges(InodeState& inode, bool asked);
@@ -155,7 +189,17 @@ class ClientImpl final : public Client {
   const Seams seams_;
   const ClientOptions options_;
   const format::Volume volume_;
-  InvalidationSink* sink_ = nullptr;
+  std::atomic<SessionId> session_;
+  struct Sink {
+    InvalidationSink* sink = nullptr;
+    Gate gate;
+  };
+  Mutex sink_mutex_;
+  std::shared_ptr<Sink> sink_ GUARDED_BY(sink_mutex_);  // shared with calls of it under way
+  std::atomic<bool> shared_;
+  std::atomic<bool> becoming_shared_ = false;
+  // What tasks and the owner's calls pass to get in.
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::atomic<uint64_t> next_sequence_ = 0;
   std::atomic<bool> posix_locks_used_ = false;
   std::atomic<bool> handle_locks_used_ = false;
@@ -169,6 +213,7 @@ class ClientImpl final : public Client {
   RemovedDirectories removed_;
   Committer committer_;
   HandleTable handles_;
+  std::unique_ptr<Periodic> forget_classes_;  // others may set them
 };
 
 }  // namespace shoal::client

@@ -50,6 +50,7 @@ Result<Attr> ClientImpl::setattr(const Caller& who, Ino ino, const SetAttrReques
   if (others || (times && !(dirty && who.kernel_checked)))
     TRY(metadata().setattr(request(who), ino, change));
   if (times && dirty) TRY(list_times(*inode, change));
+  TRY(commit_if_others_wait(*inode));
   return getattr(who, ino);
 }
 
@@ -196,19 +197,12 @@ void ClientImpl::moved(const Attr& attr) {
   inode->parent = attr.parent;
 }
 
-void ClientImpl::named_by_others(Ino parent, const std::string& name, Ino ino) {
-  durability_.forget();
-  if (sink_ == nullptr) return;
-  sink_->invalidate_entry(parent, name);
-  sink_->invalidate_pages(parent, 0, 0);  // the kept listing
-  sink_->invalidate_attributes(ino);
-}
-
 // A directory's change time tells whether a kept listing is still right: no program can set it.
 Result<OpenedDirectory> ClientImpl::open_directory(const Caller& who, Ino ino) {
   constexpr uint64_t kCachedEntriesMax = 64 << 10;
   TRY_ASSIGN(const Attr attr, metadata().getattr(request(who), ino));
   OpenedDirectory opened;
+  if (shared_) return opened;  // others add names to it
   opened.cache = attr.entries <= kCachedEntriesMax;
   const auto version = static_cast<Stamp>(attr.ctime.seconds) * 1'000'000'000 +
                        static_cast<Stamp>(attr.ctime.nanoseconds);

@@ -24,15 +24,19 @@ Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode,
                                       uint64_t before) {
   auto file = std::make_shared<OpenFile>();
   file->options = options;
+  file->session = session_.load();
   OpenedFile result;
   result.attr = from_owner.attr;
   bool privileged = false;
+  bool pages_old = false;  // of files opened before
   {
     MutexLock lock(inode->latch);
+    // Its reply is newer than what the owner answered here, or it is not: known when it is there.
+    while (shared_ && inode->committing) inode->turn_over.wait(inode->latch);
     const bool changed = committer_.changes().since(inode->ino, before);
     CHECK(inode->known || !changed);  // callers see to it
-    if (!changed) {
-      learn(*inode, from_owner.attr);
+    if (!changed || shared_) {
+      pages_old = learn(*inode, from_owner.attr);
       if (from_owner.extents_known && from_owner.attr.data_version == inode->base_version) {
         inode->extents.put(inode->base_version, 0, from_owner.extents, false);
       }
@@ -41,9 +45,18 @@ Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode,
     if (privileged) inode->privileges_possible = true;
     ++inode->handles;
     file->errors_heard = inode->errors - (inode->error_heard ? 0 : 1);
-    result.keep_cache = seen_.get(inode->ino) == inode->base_version;
-    seen_.set(inode->ino, inode->base_version);
+    if (from_owner.written_by_several) inode->several = true;
+    result.direct = inode->several;
+    result.keep_cache = !result.direct && seen_.get(inode->ino) == inode->base_version;
+    // Old pages go when the kernel has the reply, and another open may be answered before that. (Of
+    // a file that never had data there are none.)
+    if (!shared_ || inode->base_version == 0) {
+      seen_.set(inode->ino, inode->base_version);
+    } else if (!result.keep_cache) {
+      file->pages_of = inode->base_version;
+    }
   }
+  if (pages_old) pages_changed(inode->ino);
   InodeState& state = *inode;
   file->inode = std::move(inode);
   result.handle = handles_.add(std::move(file));
@@ -122,17 +135,37 @@ Status ClientImpl::release(HandleId handle) {
   const OpenFilePtr file = handles_.remove(handle);
   if (!file) return Error(EBADF);
   InodeState& inode = *file->inode;
-  if (handle_locks_used_) metadata().release_handle_locks(system_request(), inode.ino, handle);
-  metadata()
-      .release(system_request(), inode.ino, owner_flags(file->options))
-      .ignore("the program is past caring; the session's end drops what is left");
+  if (handle_locks_used_) release_locks(inode, handle);
+  // Of a session that is over nothing is left to release.
+  if (file->session == session_) {
+    metadata()
+        .release(system_request(), inode.ino, owner_flags(file->options))
+        .ignore("the program is past caring; the session's end drops what is left");
+  }
   bool last = false;
   {
     MutexLock lock(inode.latch);
     last = --inode.handles == 0 && !inode.list.empty();
   }
   if (last) drop_if_gone(inode);
+  if (last && shared_) committer_.commit_soon();  // pages of a mapping, written after the close
   return {};
+}
+
+// What was written under the locks is committed before they go, also for a program that was killed
+// and does not wait.
+void ClientImpl::release_locks(InodeState& inode, HandleId handle) {
+  const Status committed = commit_before_unlock(inode.ino);
+  if (committed.code() != EINTR) {
+    committed.ignore("nobody is left to be told; tried again by the timer");
+    return metadata().release_handle_locks(system_request(), inode.ino, handle);
+  }
+  seams_.executor.post([this, gate = gate_, ino = inode.ino, handle] {
+    gate->pass([&] {  // else the session's end drops them
+      commit_before_unlock(ino).ignore("as above");
+      metadata().release_handle_locks(system_request(), ino, handle);
+    });
+  });
 }
 
 // A list ends only with its inode: no name, no handle, no trash entry. The owner says whether that
@@ -143,6 +176,13 @@ void ClientImpl::drop_if_gone(InodeState& inode) {
     if (!inode.unlinked || inode.handles > 0 || inode.list.empty()) return;
   }
   if (metadata().getattr(system_request(), inode.ino).code() == ENOENT) committer_.drop(inode);
+}
+
+Result<OpenFilePtr> ClientImpl::usable(HandleId handle) {
+  OpenFilePtr file = handles_.find(handle);
+  if (!file) return Error(EBADF);
+  if (file->dead) return error(EIO, "open file {} went with its session", handle);
+  return file;
 }
 
 Ino ClientImpl::ino_of(HandleId handle) {

@@ -19,6 +19,14 @@ Status ClientImpl::fetch_extents(InodeState& inode, uint64_t from) {
              metadata().extents(system_request(), inode.ino, from, kPageEntriesMax));
   MutexLock lock(inode.latch);
   if (inode.commits != commits) return {};
+  if (shared_) {
+    if (page.data_version > inode.base_version) {
+      lock.unlock();
+      return refresh(inode);
+    }
+    inode.extents.put(page.data_version, from, std::move(page.extents), page.more);
+    return {};
+  }
   if (page.data_version != inode.base_version && inode.list.empty() && !inode.committing) {
     // Changed by nobody this mount knows of (a repack, later another mount).
     inode.base_version = page.data_version;
@@ -58,9 +66,10 @@ Status ClientImpl::execute(const ReadPlan& plan, OpenFile& file, uint64_t offset
 }
 
 Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes into) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.read) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.read) return Error(EBADF);
   InodeState& inode = *file->inode;
+  note_pages(*file);
   ReadPlan plan;
   for (bool fetched_again = false;;) {
     uint64_t missing_from = 0;
@@ -90,8 +99,7 @@ Result<size_t> ClientImpl::read(HandleId handle, uint64_t offset, MutableBytes i
 }
 
 Result<uint64_t> ClientImpl::seek(HandleId handle, uint64_t offset, bool data) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
   InodeState& inode = *file->inode;
   for (;;) {
     Sought sought;

@@ -36,14 +36,14 @@ Status ClientImpl::sync_inode(InodeState& inode) {
     return commit_in_class(inode, format::Durability::kObject);
   }
   TRY(committer_.make_durable(inode));
+  if (shared_) TRY(committer_.commit(inode));
   // Replay finishes what is journaled; but only if the inode and its names are there to be found.
   if (metadata().inode_stamp(inode.ino) > metadata().synced_stamp()) committer_.sync_engine();
   return {};
 }
 
 Status ClientImpl::fsync(HandleId handle, bool /*data_only*/) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
   const Status synced = sync_inode(*file->inode);
   const Status heard = hear_errors(*file);
   return heard.ok() ? synced : heard;
@@ -55,11 +55,15 @@ Status ClientImpl::fsync_dir(Ino /*ino*/) {
 }
 
 Status ClientImpl::flush(HandleId handle, uint64_t lock_owner) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file) return Error(EBADF);
-  const Status journaled = committer_.journal(*file->inode);
-  if (journaled.code() == EINTR) return journaled;
-  if (!journaled.ok()) committer_.fail(*file->inode, journaled.error());
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (shared_) {
+    const Status committed = commit_or_fail(*file->inode);
+    if (committed.code() == EINTR) return committed;
+  } else {
+    const Status journaled = committer_.journal(*file->inode);
+    if (journaled.code() == EINTR) return journaled;
+    if (!journaled.ok()) committer_.fail(*file->inode, journaled.error());
+  }
   if (posix_locks_used_)
     metadata().release_posix_locks(system_request(), file->inode->ino, lock_owner);
   return hear_errors(*file);

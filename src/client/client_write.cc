@@ -52,7 +52,10 @@ Status ClientImpl::take_space(uint64_t bytes) {
 Operation& ClientImpl::new_operation(InodeState& inode, format::RecordKind kind) {
   Operation& operation = inode.list.push_back();
   operation.kind = kind;
-  if (inode.list.size() == 1) inode.atime.reset();
+  if (inode.list.size() == 1) {
+    inode.atime.reset();
+    inode.record_base = inode.base_version;
+  }
   committer_.added(inode);
   return operation;
 }
@@ -71,21 +74,29 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
     chunk->size = bytes.size();
   }
   bool full = false;
+  const bool append = file.options.append && shared_;
+  const uint64_t asked = offset;
   {
     MutexLock lock(inode.latch);
     if (file.options.append) offset = inode.size;
-    if (offset + bytes.size() > kFileBytesMax) {
+    const bool too_big = offset + bytes.size() > kFileBytesMax;
+    if (too_big || file.dead) {
       lock.unlock();
       space_.give_back(bytes.size());
       committer_.release_room(bytes.size());
+      if (!too_big) return error(EIO, "open file {} went with its session", file.id);
       return error(EFBIG, "inode {}: files are at most {} bytes", inode.ino, kFileBytesMax);
     }
     Operation* last = inode.list.empty() ? nullptr : &inode.list.back();
     const bool merges = last != nullptr && last->is_data() && !last->sealed &&
-                        last->offset + last->length == offset &&
+                        last->append == append && last->offset + last->length == offset &&
                         last->length + bytes.size() <= kRecordBytesMax;
     Operation& operation = merges ? *last : new_operation(inode, format::RecordKind::kData);
-    if (!merges) operation.offset = offset;
+    if (!merges) {
+      operation.offset = offset;
+      operation.append = append;
+      if (append) operation.flags = format::kRecordAppend;
+    }
     if (chunk) {
       operation.chunks.push_back(std::move(chunk));
     } else {
@@ -101,6 +112,8 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
     inode.allocated.reset();
     full = inode.buffered_bytes >= kRecordBytesMax;
   }
+  // The kernel put the bytes where it believes the end to be.
+  if (append && offset != asked) pages_changed(inode.ino, std::min(offset, asked));
   if (!full) return {};
   const Status journaled = committer_.journal_full(inode);
   if (!journaled.ok()) committer_.fail(inode, journaled.error());
@@ -109,14 +122,15 @@ Status ClientImpl::write_part(OpenFile& file, uint64_t offset, ByteView bytes) {
 
 Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle, uint64_t offset,
                                           ByteView bytes, bool kill) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.write) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.write) return Error(EBADF);
   Written written;
   if (bytes.empty()) return written;
   if (!file->options.append) {
     if (offset >= kFileBytesMax) return error(EFBIG, "files are at most {} bytes", kFileBytesMax);
     bytes = bytes.first(std::min<uint64_t>(bytes.size(), kFileBytesMax - offset));
   }
+  note_pages(*file);
   TRY_ASSIGN(written.killed_privileges, kill_privileges(*file->inode, kill));
   while (!bytes.empty()) {
     const ByteView part = bytes.first(std::min(bytes.size(), kRecordBytesMax));
@@ -129,8 +143,14 @@ Result<Client::Written> ClientImpl::write(const Caller& /*who*/, HandleId handle
     offset += part.size();
     bytes = bytes.subspan(part.size());
   }
-  if (file->options.sync) {
-    const Status synced = sync_inode(*file->inode);
+  bool through = false;
+  if (shared_) {
+    MutexLock lock(file->inode->latch);
+    through = file->inode->several;
+  }
+  if (file->options.sync || through) {
+    const Status synced =
+        file->options.sync ? sync_inode(*file->inode) : commit_or_fail(*file->inode);
     const Status heard = hear_errors(*file);
     if (!heard.ok()) return heard.error();
     if (!synced.ok()) return synced.error();
@@ -195,8 +215,8 @@ Status ClientImpl::list_times(InodeState& inode, const meta::SetAttr& attr) {
 
 Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, FallocateMode mode,
                                    uint64_t offset, uint64_t length) {
-  const OpenFilePtr file = handles_.find(handle);
-  if (!file || !file->options.write) return Error(EBADF);
+  TRY_ASSIGN(const OpenFilePtr file, usable(handle));
+  if (!file->options.write) return Error(EBADF);
   InodeState& inode = *file->inode;
   if (length == 0) return Error(EINVAL);
   if (offset > kFileBytesMax || length > kFileBytesMax - offset) return Error(EFBIG);
@@ -228,21 +248,22 @@ Result<bool> ClientImpl::fallocate(const Caller& who, HandleId handle, Fallocate
       break;
   }
   if (file->options.sync) TRY(sync_inode(inode));
+  TRY(commit_if_others_wait(inode));
   return killed;
 }
 
 Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
                                                uint64_t from_offset, HandleId to,
                                                uint64_t to_offset, uint64_t length) {
-  const OpenFilePtr source = handles_.find(from);
-  const OpenFilePtr target = handles_.find(to);
-  if (!source || !source->options.read || !target || !target->options.write ||
-      target->options.append) {
+  TRY_ASSIGN(const OpenFilePtr source, usable(from));
+  TRY_ASSIGN(const OpenFilePtr target, usable(to));
+  if (!source->options.read || !target->options.write || target->options.append) {
     return Error(EBADF);
   }
   Written written;
   TRY(committer_.commit(*source->inode));
   TRY(committer_.commit(*target->inode));
+  if (shared_) TRY(refresh(*source->inode));
   uint64_t source_size = 0;
   {
     MutexLock lock(source->inode->latch);
@@ -261,15 +282,20 @@ Result<Client::Written> ClientImpl::copy_range(const Caller& who, HandleId from,
                                                     inode.ino, to_offset, length));
   {
     MutexLock lock(inode.latch);
-    seen_.changed_by_us(inode.ino, inode.base_version, attr.data_version);
-    inode.base_version = attr.data_version;
-    inode.base_size = attr.size;
-    inode.base_allocated = attr.allocated;
+    // (On a shared volume others may have changed it between: the next open drops the pages.)
+    if (!shared_) seen_.changed_by_us(inode.ino, inode.base_version, attr.data_version);
+    if (attr.data_version >= inode.base_version) {
+      inode.base_version = inode.record_base = attr.data_version;
+      inode.base_size = attr.size;
+      inode.base_allocated = attr.allocated;
+    }
     inode.extents.clear();
     inode.allocated.reset();
     ++inode.commits;
-    if (inode.list.empty()) {
-      inode.size = attr.size;
+    if (shared_ && !inode.list.empty()) {
+      inode.rebase();
+    } else if (inode.list.empty()) {
+      inode.size = inode.base_size;
       // What is written from now on builds on the copy: replay must not apply it to a file without.
       inode.last_sequence = inode.durable_sequence = 0;
     } else {

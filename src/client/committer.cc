@@ -34,9 +34,11 @@ struct Committer::Background {
   }
 };
 
-Committer::Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
-                     SpacePool& space, SeenVersions& seen)
+Committer::Committer(const Client::Seams& seams, const std::atomic<SessionId>& session,
+                     const ClientOptions& options, InodeTable& table, SpacePool& space,
+                     SeenVersions& seen)
     : seams_(seams),
+      session_(session),
       buffer_bytes_max_(options.buffer_bytes_max),
       end_process_(options.end_process),
       table_(table),
@@ -204,7 +206,7 @@ Status Committer::journal_turn(InodeState& inode, uint64_t target) {
     wanted.generation = inode.generation;
     wanted.parent = inode.parent;
     wanted.previous_sequence = inode.last_sequence;
-    wanted.base_version = inode.base_version;
+    wanted.base_version = inode.record_base;
     wanted.offset = operation.offset;
     wanted.length = operation.length;
     wanted.mtime = operation.mtime;
@@ -345,8 +347,12 @@ bool Committer::collect(InodeState& inode, Batch& batch, uint64_t target) {
   const uint64_t count = std::min<uint64_t>(end - first, kPageEntriesMax - batch.records.size());
   if (count > 0) {
     inode.committing = true;
-    for (uint64_t id = first; id < first + count; ++id)
-      batch.records.push_back(inode.list.at(id).place.record);
+    for (uint64_t id = first; id < first + count; ++id) {
+      const Operation& operation = inode.list.at(id);
+      meta::DataRecord& record = batch.records.emplace_back(operation.place.record);
+      record.append = operation.append;
+      record.live = true;
+    }
     batch.slices.push_back({table_.again(inode), count});
   }
   return count < end - first;
@@ -355,7 +361,7 @@ bool Committer::collect(InodeState& inode, Batch& batch, uint64_t target) {
 Status Committer::send(Batch batch) {
   if (batch.records.empty()) return {};
   meta::Request request;
-  request.session = seams_.session;
+  request.session = session_;
   request.caller.kernel_checked = true;
   const Result<meta::CommitReply> reply =
       seams_.metadata.commit_data(request, seams_.store_number, batch.records);
@@ -375,21 +381,24 @@ Status Committer::send(Batch batch) {
   }
   size_t outcome = 0, commit = 0;
   for (Slice& slice : batch.slices) {
-    const meta::Attr* attr = nullptr;  // of those that exist, in the order of the slices
+    const meta::InodeCommit* of = nullptr;  // of those that exist, in the order of the slices
     if (commit < reply->inodes.size() && reply->inodes[commit].ino == slice.inode->ino) {
-      attr = &reply->inodes[commit++].attr;
+      of = &reply->inodes[commit++];
     }
-    apply(slice, &reply->outcomes[outcome], attr);
+    apply(slice, &reply->outcomes[outcome], of);
     outcome += slice.count;
   }
   return {};
 }
 
-void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const meta::Attr* attr) {
+void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes,
+                      const meta::InodeCommit* commit) {
   InodeState& inode = *slice.inode;
+  const meta::Attr* const attr = commit == nullptr ? nullptr : &commit->attr;
   std::vector<std::unique_ptr<Operation>> done;
   uint64_t reserved = 0, added = 0;
   bool gone = false, conflict = false;
+  bool others = false, open = false;  // others committed in between; it is open here
   Stamp before = 0;
   {
     MutexLock lock(inode.latch);
@@ -402,9 +411,11 @@ void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const met
       conflict |= outcomes[i].kind == meta::DataOutcome::Kind::kConflict;
     }
     before = inode.base_version;
-    if (attr != nullptr) {
+    if (attr != nullptr && attr->data_version >= inode.base_version) {
+      others = commit->before != before;
+      open = inode.handles > 0;
       if (attr->allocated > inode.base_allocated) added = attr->allocated - inode.base_allocated;
-      inode.base_version = inode.committed_stamp = attr->data_version;
+      inode.base_version = inode.record_base = inode.committed_stamp = attr->data_version;
       inode.base_size = attr->size;
       inode.base_allocated = attr->allocated;
       inode.extents.keep_only(attr->data_version);
@@ -415,6 +426,8 @@ void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const met
       CHECK(inode.overlay.empty());
       inode.size = inode.base_size;
       inode.atime.reset();
+    } else if (others) {
+      inode.rebase();
     }
     inode.committing = false;
     inode.turn_over.notify_all();
@@ -424,7 +437,7 @@ void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const met
   added = std::min(added, reserved);
   space_.used(added);
   space_.give_back(reserved - added);
-  if (attr != nullptr) seen_.changed_by_us(inode.ino, before, attr->data_version);
+  if (attr != nullptr && !others) seen_.changed_by_us(inode.ino, before, attr->data_version);
   for (const auto& operation : done) {
     seams_.staging.committed(operation->place,
                              gone || conflict || attr == nullptr ? 0 : attr->data_version);
@@ -435,6 +448,7 @@ void Committer::apply(Slice& slice, const meta::DataOutcome* outcomes, const met
                inode.ino));
   }
   if (gone || conflict) drop(inode);  // what follows a refused operation would be refused too
+  if (others && open) others_changed_(inode.ino);
   leave_dirty(inode);
 }
 

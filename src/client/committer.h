@@ -25,9 +25,12 @@ class Committer {
       1 << 16;  // uncommitted in the mount: beyond, commit sooner
   static constexpr uint64_t kOperationsMax = 1 << 18;  // beyond, writers wait
 
-  Committer(const Client::Seams& seams, const ClientOptions& options, InodeTable& table,
-            SpacePool& space, SeenVersions& seen);
+  Committer(const Client::Seams& seams, const std::atomic<SessionId>& session,
+            const ClientOptions& options, InodeTable& table, SpacePool& space, SeenVersions& seen);
   ~Committer();
+  // Others changed an inode that this mount has open, and a commit was told so: what the kernel has
+  // of it is old. Runs under no lock. Before the first call.
+  void when_others_changed(std::function<void(Ino)> body) { others_changed_ = std::move(body); }
   void stop();  // no task of it is running or will run on the executor afterwards; idempotent
 
   // Room for `bytes` more of buffers; waits until journals are durable. They are given back when
@@ -101,12 +104,14 @@ class Committer {
   void take_back_lost(InodeState& inode, const std::vector<uint64_t>& lost);
   bool collect(InodeState& inode, Batch& batch, uint64_t target) REQUIRES(inode.latch);
   Status send(Batch batch);
-  void apply(Slice& slice, const meta::DataOutcome* outcomes, const meta::Attr* attr);
+  void apply(Slice& slice, const meta::DataOutcome* outcomes, const meta::InodeCommit* commit);
   void leave_dirty(InodeState& inode);
 
   const Client::Seams seams_;
+  const std::atomic<SessionId>& session_;
   const uint64_t buffer_bytes_max_;
   const std::function<void()> end_process_;
+  std::function<void(Ino)> others_changed_ = [](Ino) {};
   InodeTable& table_;
   SpacePool& space_;
   SeenVersions& seen_;

@@ -6,6 +6,7 @@
 // Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
@@ -20,7 +21,8 @@ inline constexpr std::string_view kDurabilityXattr = "trusted.shoal.durability";
 
 class DurabilityClasses {
  public:
-  DurabilityClasses(meta::Metadata& metadata, SessionId session, format::Durability of_volume)
+  DurabilityClasses(meta::Metadata& metadata, const std::atomic<SessionId>& session,
+                    format::Durability of_volume)
       : metadata_(metadata), session_(session), of_volume_(of_volume) {}
 
   format::Durability of_directory(Ino directory);
@@ -37,7 +39,7 @@ class DurabilityClasses {
   static constexpr int kDepthMax = 4096;
 
   meta::Metadata& metadata_;
-  const SessionId session_;
+  const std::atomic<SessionId>& session_;
   const format::Durability of_volume_;
   SharedMutex mutex_;
   uint64_t forgotten_ GUARDED_BY(mutex_) =

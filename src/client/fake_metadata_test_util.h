@@ -69,6 +69,7 @@ class FakeMetadata final : public meta::Metadata {
     return SessionId{1};
   }
   Status session_close(SessionId) override { return {}; }
+  void session_events(SessionId, std::function<void(const meta::SessionEvent&)>) override {}
   Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&,
                               uint64_t) override {
     return 1u;
@@ -307,13 +308,16 @@ class FakeMetadata final : public meta::Metadata {
     std::set<Ino> seen;
     std::vector<Ino> order;
     const Stamp stamp = ++now_.stamp;
+    std::map<Ino, Stamp> met;
     for (const meta::DataRecord& record : records) {
+      const auto node = now_.nodes.find(record.header.ino);
+      if (node != now_.nodes.end()) met.try_emplace(node->first, node->second.attr.data_version);
       reply.outcomes.push_back({apply(record, stamp), 0});
       if (seen.insert(record.header.ino).second) order.push_back(record.header.ino);
     }
     for (const Ino ino : order) {
       const auto it = now_.nodes.find(ino);
-      if (it != now_.nodes.end()) reply.inodes.push_back({ino, it->second.attr});
+      if (it != now_.nodes.end()) reply.inodes.push_back({ino, it->second.attr, met[ino]});
     }
     return reply;
   }

@@ -19,6 +19,12 @@ struct OpenFile {
   InodeRef inode;
   OpenOptions options;
   uint64_t errors_heard = 0;  // under the inode's latch
+  // The version that the kernel's pages are of from the first request on that uses this handle: by
+  // then it has dropped older ones. 0: nothing to note.
+  std::atomic<Stamp> pages_of = 0;
+  std::atomic<bool> locked = false;    // took a lock and did not let all go
+  std::atomic<bool> dead = false;      // lost with its session; set under the inode's latch
+  std::atomic<SessionId> session = 0;  // at which it is open
 
   Mutex mutex;
   std::shared_ptr<data::ReadPattern> pattern

@@ -2,6 +2,36 @@
 
 namespace shoal::client {
 
+void InodeState::rebase() {
+  overlay.clear();
+  allocated.reset();
+  size = base_size;
+  for (uint64_t id = list.first_id(); id < list.next_id(); ++id) {
+    Operation& operation = list.at(id);
+    if (operation.append) operation.offset = size;
+    const uint64_t end = operation.offset + operation.length;
+    switch (operation.kind) {
+      case format::RecordKind::kData:
+        overlay.lay_data(id, operation.offset, operation.length);
+        size = std::max(size, end);
+        break;
+      case format::RecordKind::kTruncate:
+        overlay.lay_hole(id, operation.offset, Overlay::kNoEnd);
+        size = operation.offset;
+        break;
+      case format::RecordKind::kPunch:
+        overlay.lay_hole(id, operation.offset, end);
+        break;
+      case format::RecordKind::kZero:
+        overlay.lay_hole(id, operation.offset, end);
+        if ((operation.flags & format::kRecordKeepSize) == 0) size = std::max(size, end);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
 InodeRef& InodeRef::operator=(InodeRef&& other) noexcept {
   if (this != &other) {
     reset();

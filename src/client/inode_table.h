@@ -45,6 +45,7 @@ struct InodeState {
   ExtentCache extents GUARDED_BY(latch);
   bool privileges_possible GUARDED_BY(latch) = true;  // SUID, SGID or capability may be set
   uint32_t handles GUARDED_BY(latch) = 0;
+  bool several GUARDED_BY(latch) = false;  // mounts write it: each write is committed at once
   bool unlinked GUARDED_BY(latch) =
       false;  // this mount saw its last name go (it may be open, or in the trash)
 
@@ -65,7 +66,9 @@ struct InodeState {
       0;  // of this store's last record of the inode; 0: none known
   uint64_t durable_sequence GUARDED_BY(latch) = 0;  // … of its last durable one
   Stamp committed_stamp GUARDED_BY(latch) = 0;      // of the last commit of ours
-  bool journaling GUARDED_BY(latch) = false;        // turns: one thread each at a time
+  Stamp record_base GUARDED_BY(latch) = 0;  // what new records of the list name as their base: the
+                                            // version below its first, or our last commit's
+  bool journaling GUARDED_BY(latch) = false;  // turns: one thread each at a time
   bool committing GUARDED_BY(latch) = false;
   bool dirty GUARDED_BY(latch) = false;  // the dirty list holds a reference
 
@@ -73,6 +76,9 @@ struct InodeState {
   uint64_t errors GUARDED_BY(latch) = 0;
   int error_code GUARDED_BY(latch) = 0;
   bool error_heard GUARDED_BY(latch) = true;
+
+  // The base is another than the list was laid over: lays it anew.
+  void rebase() REQUIRES(latch);
 
   // Used by InodeTable under its shard's mutex.
   uint64_t references = 0;

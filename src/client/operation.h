@@ -33,8 +33,10 @@ class Operation {
   uint16_t flags = 0;
   bool sealed = false;  // handed to the journal: nothing may be merged into it any more
   bool journaled = false;
-  uint64_t offset = 0;    // kTruncate: the new size; kTimes: seconds of the ctime
-  uint64_t length = 0;    // kTimes: nanoseconds of the ctime
+  bool append = false;  // on a shared volume: where it goes is decided by the owner, until then it
+                        // is laid at the end that this mount knows
+  uint64_t offset = 0;  // kTruncate: the new size; kTimes: seconds of the ctime
+  uint64_t length = 0;  // kTimes: nanoseconds of the ctime
   uint64_t reserved = 0;  // bytes taken from the space pool
   Time mtime, atime;
   std::vector<ChunkPtr> chunks;  // empty once durable

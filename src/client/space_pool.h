@@ -15,7 +15,9 @@ class SpacePool {
  public:
   static constexpr uint64_t kStepBytes = 64 << 20;
 
-  SpacePool(meta::Metadata& metadata, SessionId session) : metadata_(metadata), session_(session) {}
+  // Both outlive it.
+  SpacePool(meta::Metadata& metadata, const std::atomic<SessionId>& session)
+      : metadata_(metadata), session_(session) {}
 
   // ENOSPC (or EDQUOT) when the owner grants less; nothing is taken then.
   Status take(uint64_t bytes);
@@ -28,13 +30,15 @@ class SpacePool {
   // this pool what each inode's did, so that the two drift apart when one commit both adds and
   // frees; this brings them together again.
   void settle();
+  // The grants went with their session.
+  void grants_lost() { available_ = 0; }
 
  private:
   bool try_take(uint64_t bytes);
   void return_to_owner(uint64_t bytes);
 
   meta::Metadata& metadata_;
-  const SessionId session_;
+  const std::atomic<SessionId>& session_;
   std::atomic<uint64_t> available_ = 0;
   std::atomic<uint64_t> taken_ = 0;
   Mutex growing_;  // one grant at a time; held over the owner's answer, as everybody behind it

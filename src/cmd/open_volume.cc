@@ -260,7 +260,9 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
                                staging_.get(), {});
   client::Client::Seams client_seams{metadata,       *staging_,  *reader_, *cache_,
                                      runtime_.clock, *executor_, session_, store_number};
-  TRY_ASSIGN(client_, client::Client::start(client_seams, settings.client));
+  client::ClientOptions client_options = settings.client;
+  client_options.shared |= url_.is_remote();
+  TRY_ASSIGN(client_, client::Client::start(client_seams, client_options));
   return {};
 }
 

@@ -18,6 +18,7 @@ namespace shoal::meta {
 // Every operation that staging never asks for.
 class UnansweredMetadata : public Metadata {
  public:
+  void session_events(SessionId, std::function<void(const SessionEvent&)>) override {}
   Result<SessionId> session_open(const std::string&, const std::string&) override {
     return Error(ENOSYS);
   }

@@ -153,6 +153,7 @@ Result<Replay::Offered> Replay::offered(Source& source) {
   const RecordHeader& h = source.header;
   Offered one{{}, &source, &source};
   one.record.header = h;
+  one.record.append = (h.flags & format::kRecordAppend) != 0;
   if (h.kind != RecordKind::kData) return one;
   format::Target target;
   target.segment = source.journal->segment;

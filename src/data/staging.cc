@@ -136,7 +136,8 @@ Status StagingImpl::check_operation(const DataOperation& operation,
                  static_cast<int>(operation.kind), operation.ino, operation.offset,
                  operation.length);
   }
-  if ((operation.flags & ~(format::kRecordAtime | format::kRecordKeepSize)) != 0) {
+  if ((operation.flags &
+       ~(format::kRecordAtime | format::kRecordKeepSize | format::kRecordAppend)) != 0) {
     return error(EINVAL, "record flags {:#x}", operation.flags);
   }
   return {};

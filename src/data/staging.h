@@ -60,7 +60,7 @@ struct StagingOptions {
 // What is journaled for one data operation; sequence, CRCs and sizes are filled in by append().
 struct DataOperation {
   format::RecordKind kind = format::RecordKind::kData;
-  uint16_t flags = 0;  // format::kRecord* that the caller may set: kRecordAtime, kRecordKeepSize
+  uint16_t flags = 0;  // format::kRecord* that the caller may set: all but kRecordExternal
   Ino ino = 0;
   uint64_t generation = 0;
   Ino parent =

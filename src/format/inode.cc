@@ -23,7 +23,8 @@ enum Present : uint64_t {
   kAclDefault = 1u << 9,
   kEntries = 1u << 10,
   kBigXattrs = 1u << 11,
-  kAllBits = (1u << 12) - 1,
+  kAppliedOthers = 1u << 12,
+  kAllBits = (1u << 13) - 1,
 };
 
 uint64_t present_bits(const Inode& inode) {
@@ -40,6 +41,7 @@ uint64_t present_bits(const Inode& inode) {
   if (inode.acl_default != 0) bits |= kAclDefault;
   if (inode.entries != 0) bits |= kEntries;
   if (inode.has_big_xattrs) bits |= kBigXattrs;
+  if (!inode.applied_others.empty()) bits |= kAppliedOthers;
   return bits;
 }
 
@@ -121,6 +123,18 @@ Status decode_content(Decoder& in, Inode& inode) {
   return in.status("inode");
 }
 
+Status decode_applied_others(Decoder& in, Inode& inode) {
+  const unsigned count = in.u8();
+  if (count == 0 || count > kAppliedOthersMax) in.fail();
+  for (unsigned i = 0; i < count && in.ok(); ++i) {
+    Applied& other = inode.applied_others.emplace_back();
+    other.store = decode_u32(in);
+    other.sequence = in.varint();
+    if (other.store == 0) in.fail();
+  }
+  return in.status("inode");
+}
+
 Status decode_xattrs(Decoder& in, Inode& inode) {
   const uint64_t count = in.varint();
   if (count == 0 || count > in.remaining() / 2) in.fail();
@@ -174,6 +188,13 @@ std::string encode_inode(const Inode& inode) {
       out.string(xattr);
     }
   }
+  if (bits & kAppliedOthers) {
+    out.u8(static_cast<uint8_t>(inode.applied_others.size()));
+    for (const Applied& other : inode.applied_others) {
+      out.varint(other.store);
+      out.varint(other.sequence);
+    }
+  }
   out.raw(inode.unknown_tail);
   return value;
 }
@@ -216,6 +237,7 @@ Result<Inode> decode_inode(std::string_view value) {
   if (inode.size > kFileBytesMax || inode.parent > kInoMax) in.fail();
   TRY(decode_content(in, inode));
   if (bits & kXattrs) TRY(decode_xattrs(in, inode));
+  if (bits & kAppliedOthers) TRY(decode_applied_others(in, inode));
   inode.has_big_xattrs = (bits & kBigXattrs) != 0;
   inode.unknown_tail = in.rest();
   return inode;

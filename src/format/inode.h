@@ -37,6 +37,8 @@ struct Applied {       // the last data operation of a store that is part of thi
   bool operator==(const Applied&) const = default;
 };
 
+inline constexpr size_t kAppliedOthersMax = 8;
+
 struct Inode {
   uint32_t mode = 0;  // S_IFMT | permissions
   uint32_t uid = 0;
@@ -51,6 +53,8 @@ struct Inode {
   uint64_t generation = 0;
   Stamp data_version = 0;  // stamp of the last commit of data
   Applied applied;
+  // Of other stores, when several mounts wrote to the file: the newest first, ≤ kAppliedOthersMax.
+  std::vector<Applied> applied_others;
   uint64_t acl_access = 0;  // id of an `A` record; 0: none
   uint64_t acl_default = 0;
   uint64_t entries = 0;  // directory: number of names in it (I8: fsck recounts)

@@ -48,8 +48,22 @@ void expect_same(const Inode& a, const Inode& b) {
   EXPECT_EQ(a.xattrs, b.xattrs);
   EXPECT_EQ(a.symlink, b.symlink);
   EXPECT_EQ(a.applied, b.applied);
+  EXPECT_EQ(a.applied_others, b.applied_others);
   EXPECT_EQ(a.allocated, b.allocated);
   EXPECT_EQ(a.entries, b.entries);
+}
+
+TEST(InodeRecord, remembers_the_stores_of_other_writers) {
+  Inode inode = usual_file();
+  for (uint32_t i = 1; i <= kAppliedOthersMax; ++i)
+    inode.applied_others.push_back({i, 1'000'000'000'000u + i});
+  inode.xattrs = {{"user.a", "b"}};
+  inode.unknown_tail = "newer";
+  const Inode again = decode_inode(encode_inode(inode)).value();
+  expect_same(again, inode);
+  EXPECT_EQ(again.unknown_tail, "newer");
+  inode.applied_others.push_back({9, 9});
+  EXPECT_FALSE(decode_inode(encode_inode(inode)).ok());
 }
 
 TEST(InodeRecord, with_one_extent_fits_96_bytes) {

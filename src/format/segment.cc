@@ -71,7 +71,7 @@ Status check_record_header(const RecordHeader& h, uint64_t slice_bytes_max) {
   if (!known)
     return error(ENOTSUP, "record of kind {}: made by a newer shoal", static_cast<int>(h.kind));
   if (h.kind == RecordKind::kEnd) return {};
-  if ((h.flags & ~(kRecordExternal | kRecordAtime | kRecordKeepSize)) != 0) {
+  if ((h.flags & ~(kRecordExternal | kRecordAtime | kRecordKeepSize | kRecordAppend)) != 0) {
     return error(ENOTSUP, "record with flags {:#x}: made by a newer shoal", h.flags);
   }
   if (h.ino == 0 || h.ino > kInoMax || h.parent > kInoMax)

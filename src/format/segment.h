@@ -51,6 +51,7 @@ inline constexpr uint16_t kRecordExternal =
     1;  // payload = ExternalPlace; the bytes are in another segment
 inline constexpr uint16_t kRecordAtime = 2;     // kTimes: atime is set too
 inline constexpr uint16_t kRecordKeepSize = 4;  // kZero: does not extend
+inline constexpr uint16_t kRecordAppend = 8;  // kData: wherever the file ends when it is committed
 
 struct RecordHeader {
   RecordKind kind = RecordKind::kData;

@@ -76,6 +76,10 @@ class FakeClient final : public client::Client {
   }
 
   void set_invalidation_sink(client::InvalidationSink* sink) override { sink_ = sink; }
+  bool shared() const override { return shared_now; }
+  void session_lost(SessionId) override {}
+  std::atomic<bool> shared_now = false;
+  std::atomic<bool> direct = false;
 
   // --- names ---
   Result<Attr> lookup(const Caller& who, Ino parent, std::string_view name) override {
@@ -506,7 +510,7 @@ class FakeClient final : public client::Client {
   client::OpenedFile opened(Node& node, const client::OpenOptions& options) REQUIRES(mutex_) {
     seen_.open = options;
     handles_[++last_handle_] = {node.attr.ino, options.append};
-    return {last_handle_, node.attr, keep_cache_};
+    return {last_handle_, node.attr, keep_cache_, direct};
   }
   Result<Node*> of_handle(client::HandleId handle) REQUIRES(mutex_) {
     const auto found = handles_.find(handle);

@@ -53,7 +53,10 @@ class FakeTransport final : public Transport {
     std::memcpy(&header, all.data(), sizeof header);
     if (header.len != all.size()) return EINVAL;
     MutexLock lock(mutex_);
-    if (header.unique == 0) {
+    if (header.unique == 0 && header.error == kNotifyIncEpoch) {
+      if (!takes_epoch_) return EINVAL;  // as kernels that do not know it
+      ++epochs_;
+    } else if (header.unique == 0) {
       notifications_.push_back({header.error, all.substr(sizeof header)});
     } else {
       if (replies_.contains(header.unique)) return EINVAL;
@@ -108,6 +111,14 @@ class FakeTransport final : public Transport {
     MutexLock lock(mutex_);
     return readers_;
   }
+  void take_epochs() {
+    MutexLock lock(mutex_);
+    takes_epoch_ = true;
+  }
+  int epochs() {
+    MutexLock lock(mutex_);
+    return epochs_;
+  }
   void set_write_error(int code) {  // later writes are recorded, but answered with this
     MutexLock lock(mutex_);
     write_error_ = code;
@@ -122,6 +133,8 @@ class FakeTransport final : public Transport {
   std::set<std::thread::id> serving_ GUARDED_BY(mutex_);
   int readers_ GUARDED_BY(mutex_) = 0;
   int write_error_ GUARDED_BY(mutex_) = 0;
+  bool takes_epoch_ GUARDED_BY(mutex_) = false;
+  int epochs_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
 };
 

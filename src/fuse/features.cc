@@ -36,6 +36,7 @@ constexpr Feature kFeatures[] = {
     {"setxattr_ext", FUSE_SETXATTR_EXT},
     {"init_ext", FUSE_INIT_EXT},
     {"create_supp_group", kInitCreateSuppGroup},
+    {"direct_io_allow_mmap", kInitDirectIoAllowMmap},
 };
 
 // Takes out what makes no sense without another that is missing.

@@ -19,6 +19,10 @@ inline constexpr uint32_t kProtocolMinorMin = 23;
 inline constexpr uint64_t kInitCreateSuppGroup = uint64_t{1}
                                                  << 34;  // since 7.38's successor, Linux 6.3
 
+inline constexpr uint64_t kInitDirectIoAllowMmap = uint64_t{1} << 36;  // 7.39
+
+inline constexpr int kNotifyIncEpoch = 8;  // 7.44, Linux 6.16: every name is to be looked up again
+
 inline constexpr uint32_t kOpStatx = 52;            // 7.39
 inline constexpr uint32_t kOpCopyFileRange64 = 53;  // 7.45
 

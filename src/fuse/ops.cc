@@ -7,10 +7,11 @@
 
 namespace shoal::fuse {
 
-Ops::Ops(client::Client& client, Notifier& notifier, const Options& options,
+Ops::Ops(client::Client& client, Notifier& notifier, GivenOut& given_out, const Options& options,
          std::function<void()> before_blocking)
     : client_(client),
       notifier_(notifier),
+      given_out_(given_out),
       options_(options),
       before_blocking_(std::move(before_blocking)) {}
 
@@ -50,7 +51,8 @@ bool Ops::may_block(uint32_t opcode) {
 }
 
 void Ops::serve(const Request& request, const Reply& reply) {
-  if (may_block(request.opcode)) before_blocking_();
+  // On a shared volume nearly everything may wait for the owner.
+  if (may_block(request.opcode) || client_.shared()) before_blocking_();
   // A program that is killed while it waits for the bucket goes at once. Any other signal it is
   // left to: no program expects EINTR of a file.
   const OnBehalf caller([thread = request.pid] { return is_being_killed(thread); });
@@ -241,20 +243,31 @@ Result<client::Caller> Ops::creator(const Request& request, uint32_t umask) cons
   return who;
 }
 
-void Ops::reply_entry(const Reply& reply, const Result<client::Attr>& attr) const {
-  if (!attr.ok()) {
-    reply.fail(attr.code());
-    return;
-  }
-  reply.ok(options_.encoder.entry_out(*attr));
+AttributeEncoder Ops::encoder(const CacheTimes& times) const {
+  AttributeEncoder encoder = options_.encoder;
+  encoder.times = times;
+  return encoder;
 }
 
-void Ops::reply_attr(const Reply& reply, const Result<client::Attr>& attr) const {
+void Ops::reply_entry(const Request& request, std::string_view name, const Reply& reply,
+                      const Result<client::Attr>& attr) {
   if (!attr.ok()) {
     reply.fail(attr.code());
     return;
   }
-  reply.ok(options_.encoder.attr_out(*attr));
+  const GivenOut::Answer answer(given_out_);
+  const uint64_t node = options_.encoder.nodes.node(attr->ino);
+  reply.ok(encoder(answer.entry(request.nodeid, name, node)).entry_out(*attr));
+}
+
+void Ops::reply_attr(const Reply& reply, const Result<client::Attr>& attr) {
+  if (!attr.ok()) {
+    reply.fail(attr.code());
+    return;
+  }
+  const GivenOut::Answer answer(given_out_);
+  const uint64_t node = options_.encoder.nodes.node(attr->ino);
+  reply.ok(encoder(answer.attributes(node)).attr_out(*attr));
 }
 
 }  // namespace shoal::fuse

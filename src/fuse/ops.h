@@ -8,12 +8,15 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "client/client.h"
 #include "fuse/attributes.h"
 #include "fuse/cookies.h"
+#include "fuse/given_out.h"
 #include "fuse/notifier.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
@@ -30,7 +33,7 @@ class Ops {
 
   // `client`, `transport` and `notifier` outlive it. `before_blocking` is called ahead of what may
   // block.
-  Ops(client::Client& client, Notifier& notifier, const Options& options,
+  Ops(client::Client& client, Notifier& notifier, GivenOut& given_out, const Options& options,
       std::function<void()> before_blocking);
   ~Ops();  // cancels the locks still waited for and answers them
 
@@ -83,7 +86,7 @@ class Ops {
   void releasedir(const Request& request, const Reply& reply);
   void fsyncdir(const Request& request, const Reply& reply);
   void forget(const Request& request);
-  void forget(Ino ino);
+  void forget(uint64_t node, uint64_t lookups);
   void batch_forget(const Request& request);
 
   void getlk(const Request& request, const Reply& reply);
@@ -102,21 +105,27 @@ class Ops {
   // For operations that make something: with umask and the groups the kernel attached. EINVAL:
   // malformed.
   Result<client::Caller> creator(const Request& request, uint32_t umask) const;
-  void reply_entry(const Reply& reply, const Result<client::Attr>& attr) const;
-  void reply_attr(const Reply& reply, const Result<client::Attr>& attr) const;
-  void reply_opened(const Reply& reply, const Result<client::OpenedFile>& opened, Ino ino,
-                    uint32_t flags, bool with_entry);
+  // `name` in the directory that the request names; empty: no name that the kernel asked by.
+  void reply_entry(const Request& request, std::string_view name, const Reply& reply,
+                   const Result<client::Attr>& attr);
+  AttributeEncoder encoder(const CacheTimes& times) const;
+  void reply_attr(const Reply& reply, const Result<client::Attr>& attr);
+  // With `entry_name`: of what was made.
+  void reply_opened(const Request& request, const Reply& reply,
+                    const Result<client::OpenedFile>& opened, uint32_t flags,
+                    std::optional<std::string_view> entry_name);
   void reply_bytes(const Reply& reply, std::string_view bytes, uint32_t room) const;
   void rename_to(const Request& request, const Reply& reply, Arguments& arguments, uint64_t new_dir,
                  meta::RenameMode mode);
   Result<client::HandleId> handle_for_write(const Request& request, const fuse_write_in& in);
   struct ListState;
   bool list_dots(ListState& list, uint64_t from);
-  bool list_page(ListState& list, const meta::DirPage& page);
-  Status list_names(ListState& list, uint64_t from);
+  bool list_page(ListState& list, const meta::DirPage& page, const GivenOut::Answer& answer);
+  Status list_names(ListState& list, uint64_t from, const GivenOut::Answer& answer);
 
   client::Client& client_;
   Notifier& notifier_;
+  GivenOut& given_out_;
   const Options options_;
   const std::function<void()> before_blocking_;
   CookieTables cookies_;

@@ -84,7 +84,9 @@ void Ops::statx(const Request& request, const Reply& reply) {
     reply.fail(attr.code());
     return;
   }
-  reply.ok(options_.encoder.statx_out(*attr));
+  const GivenOut::Answer answer(given_out_);
+  const uint64_t node = options_.encoder.nodes.node(attr->ino);
+  reply.ok(encoder(answer.attributes(node)).statx_out(*attr));
 }
 
 void Ops::setattr(const Request& request, const Reply& reply) {

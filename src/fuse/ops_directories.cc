@@ -88,7 +88,7 @@ bool Ops::list_dots(ListState& list, uint64_t from) {
 }
 
 // False: the reply is full.
-bool Ops::list_page(ListState& list, const meta::DirPage& page) {
+bool Ops::list_page(ListState& list, const meta::DirPage& page, const GivenOut::Answer& answer) {
   std::vector<std::string_view> names;
   size_t bytes = list.used;
   for (const meta::DirEntry& entry : page.entries) {
@@ -101,14 +101,19 @@ bool Ops::list_page(ListState& list, const meta::DirPage& page) {
   for (size_t i = 0; i < names.size(); ++i) {
     const meta::DirEntry& entry = page.entries[i];
     fuse_entry_out out{};  // node 0: the kernel will look it up itself
-    if (list.plus && entry.attr.has_value()) out = options_.encoder.entry_out(*entry.attr);
+    if (list.plus && entry.attr.has_value()) {
+      const NodeIds& nodes = options_.encoder.nodes;
+      const CacheTimes times =
+          answer.entry(nodes.node(list.ino), entry.name, nodes.node(entry.attr->ino));
+      out = encoder(times).entry_out(*entry.attr);
+    }
     list.add(entry.name, entry.ino, entry.type, cookies[i], out);
   }
   if (!names.empty()) list.after = names.back();
   return names.size() == page.entries.size();
 }
 
-Status Ops::list_names(ListState& list, uint64_t from) {
+Status Ops::list_names(ListState& list, uint64_t from, const GivenOut::Answer& answer) {
   constexpr size_t kUsualNameBytes = 16;
   constexpr size_t kRoomWorthAPage = 1024;
   const auto names_only = [&](std::string_view after, size_t limit) -> Result<CookieTable::Names> {
@@ -126,7 +131,7 @@ Status Ops::list_names(ListState& list, uint64_t from) {
         std::clamp<size_t>(room / list.entry_bytes(kUsualNameBytes) + 1, 1, kPageEntriesMax);
     TRY_ASSIGN(const meta::DirPage page,
                client_.readdir(list.who, list.ino, list.after, limit, list.plus));
-    const bool all = list_page(list, page);
+    const bool all = list_page(list, page, answer);
     if (!all || !page.more || page.entries.empty()) return {};
     if (list.out.size() - list.used < kRoomWorthAPage) return {};
   }
@@ -146,12 +151,13 @@ void Ops::readdir(const Request& request, const Reply& reply, bool plus) {
   list.out = reply.buffer().first(in.size);
   uint64_t from = in.offset;
   bool room = true;
+  const GivenOut::Answer answer(given_out_);
   if (from < kCookieDotDot) {
     room = list_dots(list, from);
     from = kCookieDotDot;
   }
   if (room) {
-    const Status listed = list_names(list, from);
+    const Status listed = list_names(list, from, answer);
     if (!listed.ok() && list.used == 0) {
       reply.fail(listed.code());
       return;
@@ -161,11 +167,16 @@ void Ops::readdir(const Request& request, const Reply& reply, bool plus) {
   reply.ok(ByteView(list.out.first(list.used)));
 }
 
-void Ops::forget(const Request& request) { forget(ino(request)); }
+void Ops::forget(const Request& request) {
+  Arguments arguments(request.arguments);
+  const auto in = arguments.fixed<fuse_forget_in>();
+  forget(request.nodeid, arguments.ok() ? in.nlookup : 0);
+}
 
-void Ops::forget(Ino ino) {
-  cookies_.forgotten(ino);
-  client_.forgotten(ino);
+void Ops::forget(uint64_t node, uint64_t lookups) {
+  given_out_.forgotten(node, lookups);
+  cookies_.forgotten(ino(node));
+  client_.forgotten(ino(node));
 }
 
 void Ops::batch_forget(const Request& request) {
@@ -174,7 +185,7 @@ void Ops::batch_forget(const Request& request) {
   for (uint32_t i = 0; i < in.count; ++i) {
     const auto one = arguments.fixed<fuse_forget_one>();
     if (!arguments.ok()) return;
-    forget(ino(one.nodeid));
+    forget(one.nodeid, one.nlookup);
   }
 }
 

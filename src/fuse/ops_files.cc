@@ -42,8 +42,9 @@ Result<client::FallocateMode> fallocate_mode(uint32_t mode) {
 
 }  // namespace
 
-void Ops::reply_opened(const Reply& reply, const Result<client::OpenedFile>& opened, Ino ino,
-                       uint32_t flags, bool with_entry) {
+void Ops::reply_opened(const Request& request, const Reply& reply,
+                       const Result<client::OpenedFile>& opened, uint32_t flags,
+                       std::optional<std::string_view> entry_name) {
   if (!opened.ok()) {
     reply.fail(opened.code());
     return;
@@ -51,14 +52,21 @@ void Ops::reply_opened(const Reply& reply, const Result<client::OpenedFile>& ope
   const client::HandleId handle = opened->handle;
   if ((flags & O_APPEND) != 0 && (flags & O_ACCMODE) != O_RDONLY) {
     MutexLock lock(append_mutex_);
-    append_files_[handle] = {with_entry ? opened->attr.ino : ino, 0};
+    append_files_[handle] = {entry_name ? opened->attr.ino : ino(request), 0};
   }
   fuse_open_out out{};
   out.fh = handle;
   if (opened->keep_cache) out.open_flags |= FOPEN_KEEP_CACHE;
-  const int code = with_entry
-                       ? reply.ok(options_.encoder.entry_out(opened->attr), Reply::bytes_of(out))
-                       : reply.ok(out);
+  if (opened->direct) out.open_flags |= FOPEN_DIRECT_IO;
+  int code = 0;
+  if (entry_name) {
+    const GivenOut::Answer answer(given_out_);
+    const uint64_t node = options_.encoder.nodes.node(opened->attr.ino);
+    const CacheTimes times = answer.entry(request.nodeid, *entry_name, node);
+    code = reply.ok(encoder(times).entry_out(opened->attr), Reply::bytes_of(out));
+  } else {
+    code = reply.ok(out);
+  }
   if (code == ENOENT) {  // the program was killed meanwhile: nobody will release this
     {
       MutexLock lock(append_mutex_);
@@ -77,7 +85,7 @@ void Ops::open(const Request& request, const Reply& reply) {
   }
   const client::OpenOptions options = open_options(in.flags, in.open_flags);
   const Result<client::OpenedFile> opened = client_.open(caller(request), ino(request), options);
-  reply_opened(reply, opened, ino(request), in.flags, false);
+  reply_opened(request, reply, opened, in.flags, std::nullopt);
 }
 
 void Ops::create(const Request& request, const Reply& reply) {
@@ -90,10 +98,10 @@ void Ops::create(const Request& request, const Reply& reply) {
     return;
   }
   const bool exclusive = (in.flags & O_EXCL) != 0;
-  reply_opened(reply,
+  reply_opened(request, reply,
                client_.create(*who, ino(request), name, in.mode,
                               open_options(in.flags, in.open_flags), exclusive),
-               0, in.flags, true);
+               in.flags, name);
 }
 
 void Ops::tmpfile(const Request& request, const Reply& reply) {
@@ -105,9 +113,9 @@ void Ops::tmpfile(const Request& request, const Reply& reply) {
     return;
   }
   reply_opened(
-      reply,
-      client_.create_unnamed(*who, ino(request), in.mode, open_options(in.flags, in.open_flags)), 0,
-      in.flags, true);
+      request, reply,
+      client_.create_unnamed(*who, ino(request), in.mode, open_options(in.flags, in.open_flags)),
+      in.flags, std::string_view());
 }
 
 void Ops::read(const Request& request, const Reply& reply) {

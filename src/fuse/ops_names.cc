@@ -18,17 +18,22 @@ void Ops::lookup(const Request& request, const Reply& reply) {
       name == "..") {  // EXPORT_SUPPORT: a node id from before a restart of the NFS server
     Result<client::Attr> self = client_.getattr(who, parent);
     if (self.ok() && name == ".." && request.nodeid != FUSE_ROOT_ID) {
-      return reply_entry(reply, client_.getattr(who, self->parent));
+      return reply_entry(request, {}, reply, client_.getattr(who, self->parent));
     }
-    return reply_entry(reply, self);
+    return reply_entry(request, {}, reply, self);
   }
   const Result<client::Attr> attr = client_.lookup(who, parent, name);
-  if (attr.code() == ENOENT && options_.encoder.times.negative.count() > 0) {
-    // The kernel caches "no such name" only as an entry without a node.
-    reply.ok(options_.encoder.negative_entry());
+  if (attr.code() == ENOENT) {
+    const GivenOut::Answer answer(given_out_);
+    const CacheTimes times = answer.negative(request.nodeid, name);
+    if (times.negative.count() == 0) {
+      reply.fail(ENOENT);
+    } else {  // the kernel caches "no such name" only as an entry without a node
+      reply.ok(encoder(times).negative_entry());
+    }
     return;
   }
-  reply_entry(reply, attr);
+  reply_entry(request, name, reply, attr);
 }
 
 void Ops::mknod(const Request& request, const Reply& reply) {
@@ -40,7 +45,8 @@ void Ops::mknod(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
-  reply_entry(reply, client_.mknod(*who, ino(request), name, in.mode, device_from_kernel(in.rdev)));
+  reply_entry(request, name, reply,
+              client_.mknod(*who, ino(request), name, in.mode, device_from_kernel(in.rdev)));
 }
 
 void Ops::mkdir(const Request& request, const Reply& reply) {
@@ -52,7 +58,7 @@ void Ops::mkdir(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
-  reply_entry(reply, client_.mkdir(*who, ino(request), name, in.mode & 07777));
+  reply_entry(request, name, reply, client_.mkdir(*who, ino(request), name, in.mode & 07777));
 }
 
 void Ops::symlink(const Request& request, const Reply& reply) {
@@ -64,7 +70,7 @@ void Ops::symlink(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
-  reply_entry(reply, client_.symlink(*who, ino(request), name, target));
+  reply_entry(request, name, reply, client_.symlink(*who, ino(request), name, target));
 }
 
 void Ops::link(const Request& request, const Reply& reply) {
@@ -75,21 +81,26 @@ void Ops::link(const Request& request, const Reply& reply) {
     reply.fail(EINVAL);
     return;
   }
-  reply_entry(reply, client_.link(caller(request), ino(in.oldnodeid), ino(request), name));
+  reply_entry(request, name, reply,
+              client_.link(caller(request), ino(in.oldnodeid), ino(request), name));
 }
 
 void Ops::unlink(const Request& request, const Reply& reply) {
   Arguments arguments(request.arguments);
   const std::string_view name = arguments.name();
-  reply.status(arguments.ok() ? client_.unlink(caller(request), ino(request), name)
-                              : Status(Error(EINVAL)));
+  const Status removed =
+      arguments.ok() ? client_.unlink(caller(request), ino(request), name) : Status(Error(EINVAL));
+  if (removed.ok()) given_out_.removed(request.nodeid, name);
+  reply.status(removed);
 }
 
 void Ops::rmdir(const Request& request, const Reply& reply) {
   Arguments arguments(request.arguments);
   const std::string_view name = arguments.name();
-  reply.status(arguments.ok() ? client_.rmdir(caller(request), ino(request), name)
-                              : Status(Error(EINVAL)));
+  const Status removed =
+      arguments.ok() ? client_.rmdir(caller(request), ino(request), name) : Status(Error(EINVAL));
+  if (removed.ok()) given_out_.removed(request.nodeid, name);
+  reply.status(removed);
 }
 
 void Ops::rename_to(const Request& request, const Reply& reply, Arguments& arguments,
@@ -100,7 +111,17 @@ void Ops::rename_to(const Request& request, const Reply& reply, Arguments& argum
     reply.fail(EINVAL);
     return;
   }
-  reply.status(client_.rename(caller(request), ino(request), name, ino(new_dir), new_name, mode));
+  const GivenOut::Answer answer(given_out_);
+  const Status renamed =
+      client_.rename(caller(request), ino(request), name, ino(new_dir), new_name, mode);
+  // The kernel moves the name by itself, with the time it may live.
+  const bool both = mode == meta::RenameMode::kExchange;
+  const bool kept = !renamed.ok() || answer.renamed(new_dir, new_name);
+  const bool other_kept = !renamed.ok() || !both || answer.renamed(request.nodeid, name);
+  if (renamed.ok() && !both) given_out_.removed(request.nodeid, name);
+  reply.status(renamed);
+  if (!kept) notifier_.entry_soon(new_dir, new_name);
+  if (!other_kept) notifier_.entry_soon(request.nodeid, name);
 }
 
 void Ops::rename(const Request& request, const Reply& reply) {

@@ -90,10 +90,13 @@ Result<bool> parse_setting(std::string_view word, std::string_view name, std::st
     // Always shoal; mount.fuse passes it along.
   } else if (name == "attr_timeout") {
     TRY_ASSIGN(session.times.attributes, seconds(word, value));
+    session.shared_times.attributes = session.times.attributes;
   } else if (name == "entry_timeout") {
     TRY_ASSIGN(session.times.entries, seconds(word, value));
+    session.shared_times.entries = session.times.entries;
   } else if (name == "negative_timeout") {
     TRY_ASSIGN(session.times.negative, seconds(word, value));
+    session.shared_times.negative = session.times.negative;
   } else if (name == "max_background") {
     TRY_ASSIGN(const double count, number(word, value, 1, 65'535));
     session.max_background = static_cast<uint16_t>(count);

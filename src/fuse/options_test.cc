@@ -24,6 +24,8 @@ TEST(Options, flags_of_mount_8_and_ours_are_told_apart) {
   EXPECT_EQ(parsed.session.times.attributes, std::chrono::milliseconds(1500));
   EXPECT_EQ(parsed.session.times.negative.count(), 0);
   EXPECT_EQ(parsed.session.times.entries, std::chrono::hours(1));
+  EXPECT_EQ(parsed.session.shared_times.attributes, std::chrono::milliseconds(1500));
+  EXPECT_EQ(parsed.session.shared_times.entries, std::chrono::seconds(1));
   EXPECT_EQ(parsed.session.workers.threads_max, 16);
   EXPECT_EQ(parsed.session.block_bytes, 4096u);
   EXPECT_EQ(parsed.session.disabled_features, uint64_t{FUSE_DO_READDIRPLUS});

@@ -25,7 +25,8 @@ class SessionImpl final : public Session {
       : transport_(transport),
         client_(client),
         options_(options),
-        notifier_(transport, NodeIds{options.root}),
+        given_out_(client, options.times, options.shared_times),
+        notifier_(transport, NodeIds{options.root}, given_out_),
         pool_(
             transport, [this](MutableBytes buffer, size_t length) { serve(buffer, length); },
             options.workers) {
@@ -76,6 +77,7 @@ class SessionImpl final : public Session {
   Transport& transport_;
   client::Client& client_;
   const SessionOptions options_;
+  GivenOut given_out_;
   Notifier notifier_;
   std::optional<Ops> ops_;  // made by INIT, before anything else comes
   std::atomic<const Ops*> ops_ready_{nullptr};
@@ -158,12 +160,13 @@ void SessionImpl::init(const Request& request, const Reply& reply) {
   features_ = features;
 
   Ops::Options options;
-  options.encoder = {NodeIds{options_.root}, options_.times, options_.block_bytes};
+  options.encoder = {NodeIds{options_.root}, {}, options_.block_bytes};
   options.posix_acl = (features & FUSE_DONT_MASK) != 0;
   options.cache_directories = options_.cache_directories;
-  ops_.emplace(client_, notifier_, options, [this] { pool_.ensure_reader(); });
+  ops_.emplace(client_, notifier_, given_out_, options, [this] { pool_.ensure_reader(); });
   ops_ready_.store(&*ops_, std::memory_order_release);
   reply.ok(out);
+  if (notifier_.increase_epoch()) given_out_.spare_names();
 
   const std::string missing = describe_missing(offered, options_.disabled_features);
   log(LogLevel::kInfo, "FUSE {}.{}: {}{}{}; requests of {} KiB, {} in the background", in.major,

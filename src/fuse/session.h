@@ -22,7 +22,9 @@
 namespace shoal::fuse {
 
 struct SessionOptions {
-  CacheTimes times;
+  CacheTimes times;  // while no other mount can change the volume
+  CacheTimes shared_times{std::chrono::seconds(1), std::chrono::seconds(1),
+                          std::chrono::seconds(1)};
   Ino root = kRootIno;              // --subdir
   uint32_t block_bytes = 64 << 10;  // st_blksize: what stdio and cp read and write at once
   uint16_t max_background =

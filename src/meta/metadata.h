@@ -31,6 +31,10 @@ class Metadata {
   virtual Result<SessionId> session_open(const std::string& host,
                                          const std::string& description) = 0;
   virtual Status session_close(SessionId session) = 0;
+  // From now on `hear` is told what concerns the session; at once when it is not the only one. In
+  // process the other session's open is answered after `hear` returned, so it may commit what it
+  // has, and nothing else that waits for that session. Null: no more; one that runs may go on.
+  virtual void session_events(SessionId session, std::function<void(const SessionEvent&)> hear) = 0;
   // Registers a staging folder (by its uuid; same uuid, same number for ever) with a fresh nonce.
   virtual Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                                       const std::string& path, uint64_t nonce) = 0;

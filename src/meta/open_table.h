@@ -19,16 +19,19 @@ class OpenTable {
  public:
   struct Holder {
     SessionId session = 0;
-    uint64_t count = 0;  // opens not yet released
-    Stamp orphan = 0;    // stamp of this session's `O` record; 0: there is none
+    uint64_t count = 0;   // opens not yet released
+    uint64_t writes = 0;  // … of those for writing
+    Stamp orphan = 0;     // stamp of this session's `O` record; 0: there is none
   };
 
-  void add(Ino ino, SessionId session);
+  void add(Ino ino, SessionId session, bool write);
   // One release. True when it was the session's last one and an `O` record waits for orphan_done().
   // A release that nothing balances is ignored.
-  bool drop(Ino ino, SessionId session);
+  bool drop(Ino ino, SessionId session, bool write);
   std::vector<Holder> holders(Ino ino) const;
   bool is_open(Ino ino) const;
+  // The sessions that have it open for writing.
+  std::vector<SessionId> writers(Ino ino) const;
   // Notes that `O session ino` was committed with `stamp` (0: it was erased). False when the
   // session released the inode meanwhile.
   bool set_orphan(Ino ino, SessionId session, Stamp stamp);
@@ -53,7 +56,8 @@ class OpenTable {
   };
   Shard& shard(Ino ino) { return shards_[ino % shards_.size()]; }
   const Shard& shard(Ino ino) const { return shards_[ino % shards_.size()]; }
-  static bool drop_count(Shard& shard, Ino ino, SessionId session, bool all) REQUIRES(shard.mutex);
+  static bool drop_count(Shard& shard, Ino ino, SessionId session, uint64_t opens, uint64_t writes)
+      REQUIRES(shard.mutex);
 
   std::array<Shard, 64> shards_;
 };

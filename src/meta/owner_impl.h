@@ -78,6 +78,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   std::vector<KeptSession> kept_sessions() override;
   void session_returned(SessionId session, const std::vector<HeldOpen>& opens) override;
   Status session_close(SessionId session) override;
+  void session_events(SessionId session, std::function<void(const SessionEvent&)> hear) override;
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                               const std::string& path, uint64_t nonce) override;
   // lookup.cc, getattr.cc
@@ -292,7 +293,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   Status add_attributes(std::vector<DirEntry>& entries);
   Status read_attributes(std::span<DirEntry*> entries);
   Result<std::string> name_in(Ino parent, Ino ino);
-  Result<Opened> open_nameless(const Request& request, Ino ino);
+  Result<Opened> open_quietly(const Request& request, Ino ino, OpenFlags flags);
+  Result<Opened> open_nameless(const Request& request, Ino ino, OpenFlags flags);
   struct RenameCall;  // rename.cc
   Result<Renamed> rename_latched(RenameCall& call);
   Status check_rename(const RenameCall& call);
@@ -364,6 +366,11 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   Status take_over_sessions();
   Status take_over_orphans();
   Status take_over_locks();
+  // session_events.cc. True when several sessions have the inode open for writing; `opened`: the
+  // session `by` has just begun to, which the others hear of. No latch is held.
+  bool tell_writers(SessionId by, Ino ino, bool opened);
+  void session_began(SessionId session);
+  void session_ended(SessionId session);
   // locks.cc: a session ended.
   void drop_session_locks(SessionId session);
   // Writes `K` of an inode whose locks have changed, when sessions that outlive this owner are
@@ -438,6 +445,9 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   std::unordered_map<SegmentId, CachedSegment> segments_ GUARDED_BY(segments_mutex_);
 
   mutable Mutex sessions_mutex_;
+  // Those that live, and who hears for them (null: nobody yet).
+  using Hear = std::shared_ptr<const std::function<void(const SessionEvent&)>>;
+  std::unordered_map<SessionId, Hear> sessions_ GUARDED_BY(sessions_mutex_);
   std::unordered_set<SessionId> outliving_ GUARDED_BY(sessions_mutex_);
   std::vector<KeptSession> kept_;  // by take_over(), constant afterwards
   Mutex keep_locks_mutex_;         // before engine calls

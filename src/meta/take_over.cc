@@ -25,6 +25,7 @@ Status Owner::take_over_sessions() {
       kept_.push_back({session, record.host, record.description});
       MutexLock lock(sessions_mutex_);
       outliving_.insert(session);
+      sessions_.try_emplace(session);
     } else {
       dead.push_back(item);
     }

@@ -84,6 +84,7 @@ struct Opened {
   Attr attr;
   bool extents_known = false;  // `extents` is all of them
   std::vector<format::Extent> extents;
+  bool written_by_several = false;  // sessions have it open for writing, this open included
 };
 
 struct Created {
@@ -115,6 +116,9 @@ struct DataRecord {
   std::optional<format::Target> target;  // kData: where the slice lies
   uint64_t first = 0;  // the record's first byte in the slice; > 0 only in a large writer's segment
   bool append = false;  // O_APPEND shared by several mounts: the owner places it at its end of file
+  // Offered by the mount that wrote it, in the order of its list: it goes over whatever others have
+  // committed meanwhile. A replay's does not: that is of a dead mount, and never covers newer data.
+  bool live = false;
 };
 
 struct DataOutcome {
@@ -125,13 +129,14 @@ struct DataOutcome {
     kConflict,  // its predecessor or base version is missing: not applied, goes to a report
   };
   Kind kind = Kind::kApplied;
-  uint64_t placed_at = 0;  // file offset, for `append`
+  uint64_t placed_at = 0;  // file offset, for `append` that was applied now
 };
 
 struct InodeCommit {  // state after commit_data, one per distinct inode of the call, in order of
                       // first appearance
   Ino ino = 0;
-  Attr attr;  // attr.data_version is the new version
+  Attr attr;         // attr.data_version is the new version
+  Stamp before = 0;  // the version that the call met
 };
 
 struct CommitReply {
@@ -152,6 +157,16 @@ struct SegmentInfo {
   SegmentId id;
   format::Segment record;
   int64_t live_bytes = 0;
+};
+
+// What the owner tells a session unasked.
+struct SessionEvent {
+  enum class Kind : uint8_t {
+    kShared,            // it is not the only session any more
+    kWrittenBySeveral,  // another session opened for writing what this one has open for writing
+  };
+  Kind kind = Kind::kShared;
+  Ino ino = 0;  // kWrittenBySeveral
 };
 
 enum class RenameMode { kReplace, kNoReplace, kExchange };

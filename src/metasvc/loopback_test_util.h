@@ -27,6 +27,10 @@ class Loopback : public Transport {
                                });
   }
   void cancel_lock(uint64_t ticket) override { metadata_.lock_cancel(ticket); }
+  void hear_events(SessionId session,
+                   std::function<void(const meta::SessionEvent&)> hear) override {
+    metadata_.session_events(session, std::move(hear));
+  }
 
  private:
   meta::Metadata& metadata_;

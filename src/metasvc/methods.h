@@ -279,5 +279,10 @@ struct LockDone {  // granted (0), EDEADLK, EINTR
   int code = 0;
 };
 SHOAL_WIRE_FIELDS(LockDone, v.wait, v.code)
+struct SessionTold {  // meta::SessionEvent
+  static constexpr uint16_t kNumber = 2;
+  meta::SessionEvent event;
+};
+SHOAL_WIRE_FIELDS(SessionTold, v.event)
 
 }  // namespace shoal::metasvc

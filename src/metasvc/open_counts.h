@@ -17,6 +17,10 @@ class OpenCounts {
   // answered yet comes again, after the next owner was told what is open.)
   void answered(uint16_t method, const std::string& body, const std::string& reply);
   std::vector<meta::HeldOpen> all() const;
+  void clear() {
+    MutexLock lock(mutex_);
+    open_.clear();
+  }
 
  private:
   void add(Ino ino, bool write, int by);

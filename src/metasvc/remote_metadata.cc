@@ -18,6 +18,10 @@ class RemoteMetadata final : public meta::Metadata {
   Status session_close(SessionId session) override {
     return tell(of(session), SessionClose{.session = session});
   }
+  void session_events(SessionId session,
+                      std::function<void(const meta::SessionEvent&)> hear) override {
+    transport_.hear_events(session, std::move(hear));
+  }
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
                               const std::string& path, uint64_t nonce) override {
     return ask(

@@ -23,6 +23,9 @@ class Transport {
   virtual uint64_t wait_for_lock(const meta::Request& request, Ino ino, const meta::Lock& wanted,
                                  std::function<void(Result<std::string>)> done) = 0;
   virtual void cancel_lock(uint64_t ticket) = 0;
+  // Who hears what the owner tells the session; null: nobody. On some thread.
+  virtual void hear_events(SessionId session,
+                           std::function<void(const meta::SessionEvent&)> hear) = 0;
 };
 
 // The owner's replies are durable when they arrive, so nothing is ever left to sync here.

@@ -45,6 +45,10 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void send(uint16_t method, std::string body, Done done);
   void wait_for_lock(uint16_t method, std::string body, uint64_t wait, Done done);
   void cancel_lock(uint64_t wait);
+  void hear_events(std::function<void(const meta::SessionEvent&)> hear) {
+    MutexLock lock(mutex_);
+    hear_ = std::move(hear);
+  }
   uint64_t new_wait() {
     MutexLock lock(mutex_);
     return ++waits_drawn_;
@@ -69,7 +73,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
   void finish(const PendingPtr& request, Result<std::string> result);
   void fail_overdue();
   void notified(uint16_t method, const std::string& body);
-  void lose_session();
+  void lose_session(SessionId which);
   void return_first(const PendingPtr& request);
   void returned();
 
@@ -95,6 +99,7 @@ class Sender : public std::enable_shared_from_this<Sender> {
     std::string body;  // of its LockWait
   };
   std::unordered_map<uint64_t, LockWaiting> lock_waits_ GUARDED_BY(mutex_);
+  std::function<void(const meta::SessionEvent&)> hear_ GUARDED_BY(mutex_);  // null: nobody does
 };
 
 // --- the connection ---
@@ -257,9 +262,9 @@ void Sender::send(uint16_t method, std::string body, Done done) {
   {
     MutexLock lock(mutex_);
     stopped = stopped_;
-    lost = session_lost_;
+    lost = session_lost_ && method != SessionOpen::kNumber;
     request->identity.session = session_;
-    if (!stopped && !lost && changes_anything(method) && session_ != 0) {
+    if (!stopped && !session_lost_ && changes_anything(method) && session_ != 0) {
       if (free_slots_.empty()) {
         without_slot_.push_back(request);
         return;
@@ -304,7 +309,8 @@ void Sender::answered(const PendingPtr& request, uint64_t number, rpc::Answer an
   if (answer.outcome == rpc::Outcome::kAnswered && answer.result.code() == kReturnFirst)
     return return_first(request);
   if (answer.outcome == rpc::Outcome::kAnswered) {
-    if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber) lose_session();
+    if (answer.result.code() == ESTALE && request->method != SessionOpen::kNumber)
+      lose_session(request->identity.session);
     return finish(request, std::move(answer.result));
   }
   again(request, number);
@@ -362,7 +368,12 @@ void Sender::finish(const PendingPtr& request, Result<std::string> result) {
   {
     MutexLock lock(mutex_);
     if (request->method == SessionOpen::kNumber && result.ok()) {
-      if (const auto id = decode<SessionId>(*result); id.ok()) session_ = *id;
+      if (const auto id = decode<SessionId>(*result); id.ok()) {
+        session_ = *id;
+        session_lost_ = false;
+        opens_.clear();
+        std::fill(sequences_.begin(), sequences_.end(), 0);  // its slots are new
+      }
     }
     if (request->identity.sequence != 0) {
       if (without_slot_.empty()) {
@@ -401,15 +412,19 @@ void Sender::fail_overdue() {
     done(error(EIO, "no meta server answered for {} ms", options_.soft_timeout.count()));
 }
 
-void Sender::lose_session() {
+void Sender::lose_session(SessionId which) {
   std::unordered_map<uint64_t, LockWaiting> locks;
+  std::vector<PendingPtr> waiting;
   {
     MutexLock lock(mutex_);
-    if (session_lost_ || stopped_) return;
+    if (session_lost_ || stopped_ || which != session_) return;  // (it may have another by now)
     session_lost_ = true;
+    waiting.swap(without_slot_);
     locks.swap(lock_waits_);
   }
   log(LogLevel::kError, "the session with the meta server was lost");
+  for (const PendingPtr& request : waiting)
+    request->done(error(ESTALE, "the session with the meta server was lost"));
   for (const auto& [wait, at] : locks) at.done(error(EIO, "the session was lost"));
   if (options_.session_lost) seams_.executor.post(options_.session_lost);
 }
@@ -443,6 +458,22 @@ void Sender::cancel_lock(uint64_t wait) {
 }
 
 void Sender::notified(uint16_t method, const std::string& body) {
+  if (method == SessionTold::kNumber) {
+    const auto told = decode<SessionTold>(body);
+    if (!told.ok()) return;
+    // Not here, on the channel's own thread: whoever hears it may ask the owner something.
+    seams_.executor.post([weak = weak_from_this(), event = told->event] {
+      const auto self = weak.lock();
+      if (self == nullptr) return;
+      std::function<void(const meta::SessionEvent&)> hear;
+      {
+        MutexLock lock(self->mutex_);
+        hear = self->hear_;
+      }
+      if (hear) hear(event);
+    });
+    return;
+  }
   if (method != LockDone::kNumber) return;  // of a newer owner
   const auto told = decode<LockDone>(body);
   if (!told.ok()) return;
@@ -496,6 +527,9 @@ class RemoteTransportImpl final : public RemoteTransport {
     return asked.arguments.wait;
   }
   void cancel_lock(uint64_t ticket) override { sender_->cancel_lock(ticket); }
+  void hear_events(SessionId, std::function<void(const meta::SessionEvent&)> hear) override {
+    sender_->hear_events(std::move(hear));
+  }
 
  private:
   const std::shared_ptr<Sender> sender_;

@@ -26,7 +26,7 @@ struct RemoteOptions {
   std::chrono::milliseconds heartbeat{1'000};
   uint32_t slots = 64;  // requests that change something, at once; ≤ the service's slots_max
   // On the executor, once, when the owner does not know the session any more: its locks are gone,
-  // and every later call answers ESTALE.
+  // and every later call answers ESTALE, until session_open() gets another one.
   std::function<void()> session_lost;
 };
 

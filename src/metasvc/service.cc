@@ -19,6 +19,7 @@ using rpc::ReplyCache;
 using CallPtr = std::shared_ptr<Call>;
 
 constexpr size_t kRepeatedNoteBytesMax = 1024;  // few records: one may be an append, with its place
+constexpr size_t kEventsToldMax = 1024;         // likewise
 constexpr size_t kLocksToldMax = 64;  // of a session: told, and kept for its next connection
 
 // What an operation answered, as it lies in its group.
@@ -100,6 +101,8 @@ class Service final : public VolumeService {
   Result<std::string> wait_for_lock(const SessionPtr& session, const Call& call);
   Result<std::string> cancel_lock(const SessionPtr& session, const Call& call);
   void lock_done(const SessionPtr& session, uint64_t wait, int code);
+  void hear_events(const SessionPtr& session);
+  static void tell(const SessionPtr& session, const meta::SessionEvent& event);
 
   meta::Metadata& metadata_;
   meta::SessionKeeper& keeper_;
@@ -132,6 +135,7 @@ Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clo
       session->returned = false;
       session->replies.allow_gaps();
     }
+    hear_events(session);
     sessions_.emplace(kept.id, std::move(session));
     ++away_;
   }
@@ -203,6 +207,7 @@ void Service::open_session(const CallPtr& call) {
     MutexLock lock(mutex_);
     sessions_.emplace(*id, session);
   }
+  hear_events(session);
   when_durable(encode(*id),
                [call](const Result<std::string>& reply) { answer(*call, kept(reply)); });
 }
@@ -263,12 +268,14 @@ std::vector<SessionPtr> Service::all() const {
 
 void Service::heard_from(Session& session, const std::shared_ptr<rpc::Peer>& peer) {
   std::map<uint64_t, int> again;
+  std::deque<meta::SessionEvent> events;
   {
     MutexLock lock(session.mutex);
     session.heard = clock_.since_boot();
     if (session.peer == peer) return;
     session.peer = peer;
     again = session.locks_done;
+    events = session.events;
   }
   for (const auto& [wait, code] : again) {
     LockDone done;
@@ -276,6 +283,29 @@ void Service::heard_from(Session& session, const std::shared_ptr<rpc::Peer>& pee
     done.code = code;
     peer->notify(LockDone::kNumber, encode(done));
   }
+  for (const meta::SessionEvent& event : events) {
+    SessionTold told;
+    told.event = event;
+    peer->notify(SessionTold::kNumber, encode(told));
+  }
+}
+
+void Service::hear_events(const SessionPtr& session) {
+  metadata_.session_events(session->id,
+                           [session](const meta::SessionEvent& event) { tell(session, event); });
+}
+
+void Service::tell(const SessionPtr& session, const meta::SessionEvent& event) {
+  std::shared_ptr<rpc::Peer> peer;
+  {
+    MutexLock lock(session->mutex);
+    session->events.push_back(event);
+    if (session->events.size() > kEventsToldMax) session->events.pop_front();
+    peer = session->peer;
+  }
+  SessionTold told;
+  told.event = event;
+  if (peer != nullptr) peer->notify(SessionTold::kNumber, encode(told));
 }
 
 void Service::end_session(const SessionPtr& session, std::string_view why) {

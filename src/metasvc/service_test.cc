@@ -1,4 +1,6 @@
 // Sessions, exactly-once and locks, over real sockets whose connections are cut.
+#include <set>
+
 #include "metasvc/service_test_util.h"
 #include "sys/on_behalf.h"
 
@@ -15,6 +17,37 @@ TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
   EXPECT_EQ(service->sessions().size(), 2u);
   ASSERT_TRUE(one.metadata->session_close(one.request.session).ok());
   EXPECT_EQ(service->sessions().size(), 1u);
+}
+
+TEST_F(ServiceTest, a_session_hears_that_another_writes_its_file_also_when_its_connection_was_cut) {
+  Mount &one = mount(), &two = mount();
+  struct Heard {
+    Mutex mutex;
+    std::set<Ino> inos GUARDED_BY(mutex);  // may be heard again, in any order
+  };
+  const auto heard = std::make_shared<Heard>();
+  one.metadata->session_events(one.request.session, [heard](const meta::SessionEvent& event) {
+    MutexLock lock(heard->mutex);
+    if (event.kind == meta::SessionEvent::Kind::kWrittenBySeveral) heard->inos.insert(event.ino);
+  });
+  const auto told = [&](Ino ino) {
+    return eventually([&] {
+      MutexLock lock(heard->mutex);
+      return heard->inos.contains(ino);
+    });
+  };
+  constexpr meta::OpenFlags kWrite{false, true};
+  const auto make = [&](const std::string& name) {
+    const auto made = one.metadata->create(one.request, kRootIno, name, 0644, kWrite, true);
+    EXPECT_FALSE(made->opened.written_by_several);
+    return made->opened.attr.ino;
+  };
+  const Ino first = make("first"), second = make("second");
+  EXPECT_TRUE(two.metadata->open(two.request, first, kWrite)->written_by_several);
+  EXPECT_TRUE(told(first));
+  cut_all();  // there is nobody to tell until it has connected again
+  EXPECT_TRUE(owner->metadata().open(two.request, second, kWrite)->written_by_several);
+  EXPECT_TRUE(told(second));
 }
 
 TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connection_is_cut) {

@@ -1,12 +1,14 @@
 // A session as the service keeps it. Shared with what answers later. Private to metasvc/.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
 
+#include "meta/types.h"
 #include "rpc/reply_cache.h"
 #include "rpc/server.h"
 #include "sys/mutex.h"
@@ -34,6 +36,7 @@ struct Session {
   std::map<uint64_t, LockWaiting> lock_waits GUARDED_BY(mutex);  // by wait
   // Told to a connection that may not have been there any more: told again to the next one.
   std::map<uint64_t, int> locks_done GUARDED_BY(mutex);
+  std::deque<meta::SessionEvent> events GUARDED_BY(mutex);  // likewise: hearing twice does no harm
   bool ended GUARDED_BY(mutex) = false;
 };
 using SessionPtr = std::shared_ptr<Session>;

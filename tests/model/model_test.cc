@@ -117,8 +117,12 @@ class Model : public testing::Test {
               << ", from the disk cache " << reached_.bytes_from_cache
               << ", segments of large writers " << reached_.large_segments << std::endl;
     if (reached_.operations <= 5'000) return;
+    // (On a shared volume every close commits: nothing is left to replay.)
+    if (!behind_a_server_) {
+      EXPECT_GT(reached_.replayed, 0u);
+    }
     for (const uint64_t reached :
-         {reached_.refused, reached_.replayed, reached_.segments_freed, reached_.extents_moved,
+         {reached_.refused, reached_.segments_freed, reached_.extents_moved,
           reached_.bytes_from_store, reached_.bytes_from_cache, reached_.large_segments}) {
       EXPECT_GT(reached, 0u);
     }

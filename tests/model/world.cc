@@ -222,6 +222,7 @@ Status World::open_parts() {
       data::Reader::make({*store_, *cache_, inline_, clock, volume_.uuid}, staging_.get(), {});
   client::ClientOptions client_options;
   client_options.end_process = [this] { ended_ = true; };
+  client_options.shared = options_.behind_a_server;  // as such mounts are
   client_ = std::make_unique<client::ClientImpl>(
       client::Client::Seams{metadata(), *staging_, *reader_, *cache_, clock, *executor_, session_,
                             number},

@@ -4,6 +4,10 @@
 // the last one that was applied, or the inode's data version is the one below the store's
 // uncommitted records. So a record is applied once (replays are kAlready), and never over newer
 // data (kConflict).
+//
+// The record of a mount that is alive asks for the predecessor only: whatever others committed
+// since, its programs wrote later than what they have seen closed, and two mounts that write
+// different ranges keep both. The inode remembers the last record of each of its recent stores.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -53,12 +57,36 @@ std::optional<Range> range_of(const DataRecord& record, uint64_t offset) {
   }
 }
 
-bool continues(const RecordHeader& header, uint32_t store, const format::Inode& inode) {
-  if (inode.applied.store == store && header.previous_sequence != 0) {
-    return inode.applied.sequence == header.previous_sequence;
+// The store's last record that is part of the inode; 0: none that is known.
+uint64_t applied_of(const format::Inode& inode, uint32_t store) {
+  if (inode.applied.store == store) return inode.applied.sequence;
+  for (const format::Applied& other : inode.applied_others) {
+    if (other.store == store) return other.sequence;
   }
-  // Nothing was ever applied, so a predecessor would be missing.
-  if (inode.applied.store == 0 && header.previous_sequence != 0) return false;
+  return 0;
+}
+
+void note_applied(format::Inode& inode, uint32_t store, uint64_t sequence) {
+  if (inode.applied.store != store) {
+    auto& others = inode.applied_others;
+    std::erase_if(others, [&](const format::Applied& other) { return other.store == store; });
+    if (inode.applied.store != 0) others.insert(others.begin(), inode.applied);
+    if (others.size() > format::kAppliedOthersMax) others.pop_back();
+  }
+  inode.applied = {store, sequence};
+}
+
+bool continues(const DataRecord& record, uint32_t store, const format::Inode& inode) {
+  const RecordHeader& header = record.header;
+  const uint64_t mine = applied_of(inode, store);
+  if (header.previous_sequence != 0) {
+    if (mine != 0 && mine != header.previous_sequence) return false;
+    if (mine != 0 && inode.applied.store == store) return true;
+    // Of this store nothing was ever applied, so the predecessor is missing.
+    const bool forgotten = inode.applied_others.size() == format::kAppliedOthersMax;
+    if (mine == 0 && (inode.applied.store == 0 || (record.live && !forgotten))) return false;
+  }
+  if (record.live) return true;
   return header.base_version == inode.data_version;
 }
 
@@ -94,6 +122,7 @@ struct Owner::DataCall {
   std::vector<Ino> inos = {};                  // distinct, by first appearance
   std::vector<std::vector<uint32_t>> of = {};  // records of inos[i]
   std::vector<InodeRef> refs = {};             // latest version of inos[i]; null: there is none
+  std::vector<Stamp> before = {};              // the data version that the call met
   std::optional<Change> change = {};
   std::vector<size_t> changed = {};     // indexes of inos in `change`
   std::vector<SegmentId> checked = {};  // segments that `change` checks
@@ -127,6 +156,7 @@ void Owner::DataCall::group() {
     of[slot].push_back(i);
   }
   refs.resize(inos.size());
+  before.resize(inos.size());
   reply.outcomes.resize(records.size());
 }
 
@@ -136,7 +166,7 @@ Status Owner::DataCall::run() {
     TRY(run_page(begin, std::min(inos.size(), begin + kInodesPerBatch)));
   }
   for (size_t i = 0; i < inos.size(); ++i) {
-    if (refs[i] != nullptr) reply.inodes.push_back({inos[i], attr_of(inos[i], refs[i])});
+    if (refs[i] != nullptr) reply.inodes.push_back({inos[i], attr_of(inos[i], refs[i]), before[i]});
   }
   return {};
 }
@@ -194,10 +224,8 @@ DataOutcome::Kind Owner::DataCall::judge(const DataRecord& record, const format:
   const bool gone = inode.nlink == 0 && (inode.flags & format::kFlagTrashed) == 0 &&
                     !owner.opens_.is_open(header.ino);
   if (gone) return Kind::kNoInode;
-  if (inode.applied.store == store && header.sequence <= inode.applied.sequence) {
-    return Kind::kAlready;
-  }
-  return inode.is_regular() && continues(header, store, inode) ? Kind::kApplied : Kind::kConflict;
+  if (header.sequence <= applied_of(inode, store)) return Kind::kAlready;
+  return inode.is_regular() && continues(record, store, inode) ? Kind::kApplied : Kind::kConflict;
 }
 
 // The segment that the record names is there; checked once per batch.
@@ -222,6 +250,7 @@ Status Owner::DataCall::run_inode(size_t index) {
     for (const uint32_t r : of[index]) reply.outcomes[r].kind = DataOutcome::Kind::kNoInode;
     return {};
   }
+  before[index] = refs[index]->inode.data_version;
   Work work{inos[index], refs[index], nullptr, std::nullopt};
   for (const uint32_t r : of[index]) {
     const DataRecord& record = records[r];
@@ -262,7 +291,7 @@ Status Owner::DataCall::run_inode(size_t index) {
 void Owner::DataCall::edit(Work& work, const RecordHeader& header) {
   if (work.inode == nullptr) work.inode = &change->edit(work.ino, work.ref);
   format::Inode& inode = *work.inode;
-  inode.applied = {store, header.sequence};
+  note_applied(inode, store, header.sequence);
   inode.mtime = header.mtime;
   if (header.kind == RecordKind::kTimes) {
     if ((header.flags & format::kRecordAtime) != 0) inode.atime = header.atime;

@@ -42,9 +42,9 @@ Result<Created> Owner::create(const Request& request, Ino parent, std::string_vi
     TRY_ASSIGN(const Ino ino, add_inode(change, request, parent, directory, name,
                                         {.mode = S_IFREG | (mode & 07777)}));
     put_entry(change, parent, name, old, {entry_type(S_IFREG), ino});
-    opens_.add(ino, request.session);  // before anybody can see it
+    opens_.add(ino, request.session, flags.write);  // before anybody can see it
     if (auto status = commit(change); !status.ok()) {
-      opens_.drop(ino, request.session);
+      opens_.drop(ino, request.session, flags.write);
       return status.error();
     }
     return created(ino, change.result(ino));
@@ -94,9 +94,9 @@ Status Owner::create_page(const Request& request, Ino parent, const std::vector<
     made.push_back(Created{});
   }
   if (fresh.empty()) return {};
-  for (const auto& [i, ino] : fresh) opens_.add(ino, request.session);
+  for (const auto& [i, ino] : fresh) opens_.add(ino, request.session, true);
   if (auto status = commit(change); !status.ok()) {
-    for (const auto& [i, ino] : fresh) opens_.drop(ino, request.session);
+    for (const auto& [i, ino] : fresh) opens_.drop(ino, request.session, true);
     return status;
   }
   for (const auto& [i, ino] : fresh) made[i] = created(ino, change.result(ino));
@@ -104,7 +104,7 @@ Status Owner::create_page(const Request& request, Ino parent, const std::vector<
 }
 
 Result<Opened> Owner::create_unnamed(const Request& request, Ino parent, uint32_t mode,
-                                     OpenFlags /*flags*/) {
+                                     OpenFlags flags) {
   TRY(healthy());
   TRY(ensure_inodes(1));
   const Latches latches(latches_, {exclusive(parent)});
@@ -113,11 +113,11 @@ Result<Opened> Owner::create_unnamed(const Request& request, Ino parent, uint32_
   Change change(stamps_);
   TRY_ASSIGN(const Ino ino,
              add_inode(change, request, parent, directory, "", {.mode = S_IFREG | (mode & 07777)}));
-  opens_.add(ino, request.session);
+  opens_.add(ino, request.session, flags.write);
   opens_.set_linkable(ino, true);
   change.orphan(request.session, ino);
   if (auto status = commit(change); !status.ok()) {
-    opens_.drop(ino, request.session);
+    opens_.drop(ino, request.session, flags.write);
     return status.error();
   }
   return created(ino, change.result(ino)).opened;

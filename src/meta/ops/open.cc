@@ -5,6 +5,12 @@
 namespace shoal::meta {
 
 Result<Opened> Owner::open(const Request& request, Ino ino, OpenFlags flags) {
+  TRY_ASSIGN(Opened opened, open_quietly(request, ino, flags));
+  opened.written_by_several = tell_writers(request.session, ino, flags.write);
+  return opened;
+}
+
+Result<Opened> Owner::open_quietly(const Request& request, Ino ino, OpenFlags flags) {
   TRY(healthy());
   {
     const Latches latch(latches_, {shared(ino)});  // unlink decides by who has it open
@@ -23,7 +29,7 @@ Result<Opened> Owner::open(const Request& request, Ino ino, OpenFlags flags) {
       }
     }
     if (!needs_orphan) {
-      opens_.add(ino, request.session);
+      opens_.add(ino, request.session, flags.write);
       Opened opened;
       opened.attr = attr_of(ino, ref);
       opened.extents_known = inode.content != format::Content::kExtents;
@@ -31,11 +37,11 @@ Result<Opened> Owner::open(const Request& request, Ino ino, OpenFlags flags) {
       return opened;
     }
   }
-  return open_nameless(request, ino);
+  return open_nameless(request, ino, flags);
 }
 
 // Another session opens what has no name any more: it needs an O record of its own.
-Result<Opened> Owner::open_nameless(const Request& request, Ino ino) {
+Result<Opened> Owner::open_nameless(const Request& request, Ino ino, OpenFlags flags) {
   const Latches latch(latches_, {exclusive(ino)});
   TRY_ASSIGN(const InodeRef ref, inode_latched(ino));
   bool held = false;
@@ -46,12 +52,12 @@ Result<Opened> Owner::open_nameless(const Request& request, Ino ino) {
   }
   const bool nameless = ref->inode.nlink == 0 && (ref->inode.flags & format::kFlagTrashed) == 0;
   if (nameless && !held) return Error(ENOENT);
-  opens_.add(ino, request.session);
+  opens_.add(ino, request.session, flags.write);
   if (nameless && !mine) {
     Change change(stamps_);
     change.orphan(request.session, ino);
     if (auto status = commit(change); !status.ok()) {
-      opens_.drop(ino, request.session);
+      opens_.drop(ino, request.session, flags.write);
       return status.error();
     }
   }
@@ -62,8 +68,8 @@ Result<Opened> Owner::open_nameless(const Request& request, Ino ino) {
   return opened;
 }
 
-Status Owner::release(const Request& request, Ino ino, OpenFlags /*flags*/) {
-  if (opens_.drop(ino, request.session)) finish_orphan(ino);
+Status Owner::release(const Request& request, Ino ino, OpenFlags flags) {
+  if (opens_.drop(ino, request.session, flags.write)) finish_orphan(ino);
   return healthy();
 }
 

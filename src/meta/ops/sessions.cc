@@ -18,6 +18,7 @@ Result<SessionId> Owner::begin_session(const std::string& host, const std::strin
   change.batch().insert(format::session_key(session),
                         format::encode_session({host, description, now(), outlives_owner}));
   TRY(commit(change));
+  session_began(session);
   return session;
 }
 
@@ -39,12 +40,14 @@ std::vector<KeptSession> Owner::kept_sessions() { return kept_; }
 
 void Owner::session_returned(SessionId session, const std::vector<HeldOpen>& opens) {
   for (const HeldOpen& held : opens) {
-    for (uint64_t i = 0; i < held.reads + held.writes; ++i) opens_.add(held.ino, session);
+    for (uint64_t i = 0; i < held.reads + held.writes; ++i)
+      opens_.add(held.ino, session, /*write=*/i >= held.reads);
   }
 }
 
 Status Owner::session_close(SessionId session) {
   TRY(healthy());
+  session_ended(session);
   drop_session_locks(session);
   {
     MutexLock lock(sessions_mutex_);
