@@ -56,7 +56,7 @@ void expect_same(const Inode& a, const Inode& b) {
 TEST(InodeRecord, remembers_the_stores_of_other_writers) {
   Inode inode = usual_file();
   for (uint32_t i = 1; i <= kAppliedOthersMax; ++i)
-    inode.applied_others.push_back({i, 1'000'000'000'000 + i});
+    inode.applied_others.push_back({i, 1'000'000'000'000u + i});
   inode.xattrs = {{"user.a", "b"}};
   inode.unknown_tail = "newer";
   const Inode again = decode_inode(encode_inode(inode)).value();

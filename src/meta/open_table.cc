@@ -26,13 +26,15 @@ void OpenTable::add(Ino ino, SessionId session, bool write) {
   }
 }
 
+constexpr uint64_t kAll = ~uint64_t{0};
+
 bool OpenTable::drop_count(Shard& s, Ino ino, SessionId session, uint64_t opens, uint64_t writes) {
   const auto open = s.opens.find(ino);
   if (open == s.opens.end()) return false;
   auto it = find_holder(open->second.holders, session);
   if (it == open->second.holders.end()) return false;
-  // Perhaps its session never returned to this owner.
-  if (it->count == 0) return opens > 1 && it->orphan != 0;
+  if (it->count == 0)  // its session never returned to this owner
+    return opens == kAll && it->orphan != 0;
   it->count -= std::min(it->count, opens);
   it->writes = std::min(it->writes - std::min(it->writes, writes), it->count);
   if (it->count > 0) return false;
@@ -51,7 +53,7 @@ bool OpenTable::drop(Ino ino, SessionId session, bool write) {
 bool OpenTable::drop_all(Ino ino, SessionId session) {
   Shard& s = shard(ino);
   MutexLock lock(s.mutex);
-  return drop_count(s, ino, session, ~uint64_t{0}, ~uint64_t{0});
+  return drop_count(s, ino, session, kAll, kAll);
 }
 
 std::vector<OpenTable::Holder> OpenTable::holders(Ino ino) const {

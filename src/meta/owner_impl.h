@@ -358,11 +358,6 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   void make_room(uint64_t bytes, uint64_t inodes);
   // Room for `inodes` more; empties trash first. ENOSPC. Call before latching.
   Status ensure_inodes(uint64_t inodes);
-  // session_events.cc. True when several sessions have the inode open for writing; `opened`: the
-  // session `by` has just begun to, which the others hear of. No latch is held.
-  bool tell_writers(SessionId by, Ino ino, bool opened);
-  void session_began(SessionId session);
-  void session_ended(SessionId session);
   // sessions.cc
   Result<SessionId> begin_session(const std::string& host, const std::string& description,
                                   bool outlives_owner);
@@ -371,6 +366,11 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   Status take_over_sessions();
   Status take_over_orphans();
   Status take_over_locks();
+  // session_events.cc. True when several sessions have the inode open for writing; `opened`: the
+  // session `by` has just begun to, which the others hear of. No latch is held.
+  bool tell_writers(SessionId by, Ino ino, bool opened);
+  void session_began(SessionId session);
+  void session_ended(SessionId session);
   // locks.cc: a session ended.
   void drop_session_locks(SessionId session);
   // Writes `K` of an inode whose locks have changed, when sessions that outlive this owner are
@@ -437,10 +437,6 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   std::array<std::atomic<int64_t>, kUsageSlots> usage_;
 
   LockTable locks_;
-  Mutex events_mutex_;
-  // Those that this owner opened or took over, and who hears for them (null: nobody yet).
-  using Hear = std::shared_ptr<const std::function<void(const SessionEvent&)>>;
-  std::unordered_map<SessionId, Hear> sessions_ GUARDED_BY(events_mutex_);
   Mutex acl_mutex_;
   std::unordered_map<uint64_t, Acl> acls_ GUARDED_BY(acl_mutex_);  // by id; bounded
 
@@ -449,6 +445,9 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   std::unordered_map<SegmentId, CachedSegment> segments_ GUARDED_BY(segments_mutex_);
 
   mutable Mutex sessions_mutex_;
+  // Those that live, and who hears for them (null: nobody yet).
+  using Hear = std::shared_ptr<const std::function<void(const SessionEvent&)>>;
+  std::unordered_map<SessionId, Hear> sessions_ GUARDED_BY(sessions_mutex_);
   std::unordered_set<SessionId> outliving_ GUARDED_BY(sessions_mutex_);
   std::vector<KeptSession> kept_;  // by take_over(), constant afterwards
   Mutex keep_locks_mutex_;         // before engine calls

@@ -26,6 +26,7 @@ Status Owner::take_over_sessions() {
       session_began(session);
       MutexLock lock(sessions_mutex_);
       outliving_.insert(session);
+      sessions_.try_emplace(session);
     } else {
       dead.push_back(item);
     }

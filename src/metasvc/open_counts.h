@@ -17,7 +17,7 @@ class OpenCounts {
   // answered yet comes again, after the next owner was told what is open.)
   void answered(uint16_t method, const std::string& body, const std::string& reply);
   std::vector<meta::HeldOpen> all() const;
-  void clear() {  // another session
+  void clear() {
     MutexLock lock(mutex_);
     open_.clear();
   }

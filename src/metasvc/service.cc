@@ -19,8 +19,8 @@ using rpc::ReplyCache;
 using CallPtr = std::shared_ptr<Call>;
 
 constexpr size_t kRepeatedNoteBytesMax = 1024;  // few records: one may be an append, with its place
-constexpr size_t kLocksToldMax = 64;     // of a session: told, and kept for its next connection
-constexpr size_t kEventsToldMax = 1024;  // likewise
+constexpr size_t kEventsToldMax = 1024;         // likewise
+constexpr size_t kLocksToldMax = 64;  // of a session: told, and kept for its next connection
 
 // What an operation answered, as it lies in its group.
 struct Note {
@@ -102,6 +102,7 @@ class Service final : public VolumeService {
   Result<std::string> cancel_lock(const SessionPtr& session, const Call& call);
   void lock_done(const SessionPtr& session, uint64_t wait, int code);
   void hear_events(const SessionPtr& session);
+  static void tell(const SessionPtr& session, const meta::SessionEvent& event);
 
   meta::Metadata& metadata_;
   meta::SessionKeeper& keeper_;
@@ -134,6 +135,7 @@ Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clo
       session->returned = false;
       session->replies.allow_gaps();
     }
+    hear_events(session);
     sessions_.emplace(kept.id, std::move(session));
     ++away_;
   }
@@ -289,20 +291,22 @@ void Service::heard_from(Session& session, const std::shared_ptr<rpc::Peer>& pee
   }
 }
 
-// (A session that closed its files meanwhile hears it in vain.)
 void Service::hear_events(const SessionPtr& session) {
-  metadata_.session_events(session->id, [session](const meta::SessionEvent& event) {
-    std::shared_ptr<rpc::Peer> peer;
-    {
-      MutexLock lock(session->mutex);
-      session->events.push_back(event);
-      if (session->events.size() > kEventsToldMax) session->events.pop_front();
-      peer = session->peer;
-    }
-    SessionTold told;
-    told.event = event;
-    if (peer != nullptr) peer->notify(SessionTold::kNumber, encode(told));
-  });
+  metadata_.session_events(session->id,
+                           [session](const meta::SessionEvent& event) { tell(session, event); });
+}
+
+void Service::tell(const SessionPtr& session, const meta::SessionEvent& event) {
+  std::shared_ptr<rpc::Peer> peer;
+  {
+    MutexLock lock(session->mutex);
+    session->events.push_back(event);
+    if (session->events.size() > kEventsToldMax) session->events.pop_front();
+    peer = session->peer;
+  }
+  SessionTold told;
+  told.event = event;
+  if (peer != nullptr) peer->notify(SessionTold::kNumber, encode(told));
 }
 
 void Service::end_session(const SessionPtr& session, std::string_view why) {

@@ -40,8 +40,8 @@ std::vector<KeptSession> Owner::kept_sessions() { return kept_; }
 
 void Owner::session_returned(SessionId session, const std::vector<HeldOpen>& opens) {
   for (const HeldOpen& held : opens) {
-    for (uint64_t i = 0; i < held.reads; ++i) opens_.add(held.ino, session, false);
-    for (uint64_t i = 0; i < held.writes; ++i) opens_.add(held.ino, session, true);
+    for (uint64_t i = 0; i < held.reads + held.writes; ++i)
+      opens_.add(held.ino, session, /*write=*/i >= held.reads);
   }
 }
 
