@@ -23,7 +23,6 @@ Status Owner::take_over_sessions() {
     TRY_ASSIGN(const SessionId session, format::parse_session_key(item.key));
     if (record.outlives_owner) {
       kept_.push_back({session, record.host, record.description});
-      session_began(session);
       MutexLock lock(sessions_mutex_);
       outliving_.insert(session);
       sessions_.try_emplace(session);

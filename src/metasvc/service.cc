@@ -141,7 +141,6 @@ Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clo
   }
   serving_ = away_ == 0;
   lock.unlock();
-  for (const SessionPtr& session : all()) hear_events(session);
   restore(notes);
 }
 

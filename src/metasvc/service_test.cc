@@ -133,6 +133,13 @@ TEST_F(ServiceTest, a_session_that_was_silent_for_too_long_ends_and_its_locks_ar
   EXPECT_EQ(silent.metadata->getattr(silent.request, ino).code(), ESTALE);
   EXPECT_TRUE(eventually([&] { return silent.lost.load(); }));
   EXPECT_EQ(silent.metadata->getattr(silent.request, ino).code(), ESTALE);
+  // By another session it goes on, what changes something too.
+  silent.lost = false;
+  silent.request.session = silent.metadata->session_open("host", "again").value();
+  EXPECT_EQ(silent.metadata->getattr(silent.request, ino)->ino, ino);
+  for (int i = 0; i < 100; ++i)
+    silent.metadata->mkdir(silent.request, kRootIno, std::to_string(i), 0755).value();
+  EXPECT_FALSE(silent.lost);
 }
 
 TEST_F(ServiceTest, the_heartbeat_keeps_a_session_alive) {

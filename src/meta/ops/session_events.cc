@@ -9,7 +9,7 @@ namespace shoal::meta {
 void Owner::session_events(SessionId session, std::function<void(const SessionEvent&)> hear) {
   Hear told;
   {
-    MutexLock lock(events_mutex_);
+    MutexLock lock(sessions_mutex_);
     const auto found = sessions_.find(session);
     if (found == sessions_.end()) return;  // it has ended
     found->second =
@@ -23,7 +23,7 @@ void Owner::session_events(SessionId session, std::function<void(const SessionEv
 void Owner::session_began(SessionId session) {
   std::vector<Hear> others;
   {
-    MutexLock lock(events_mutex_);
+    MutexLock lock(sessions_mutex_);
     for (const auto& [id, hear] : sessions_) {
       if (hear != nullptr) others.push_back(hear);
     }
@@ -33,7 +33,7 @@ void Owner::session_began(SessionId session) {
 }
 
 void Owner::session_ended(SessionId session) {
-  MutexLock lock(events_mutex_);
+  MutexLock lock(sessions_mutex_);
   sessions_.erase(session);
 }
 
@@ -43,7 +43,7 @@ bool Owner::tell_writers(SessionId by, Ino ino, bool opened) {
   if (!opened) return true;
   std::vector<Hear> others;
   {
-    MutexLock lock(events_mutex_);
+    MutexLock lock(sessions_mutex_);
     for (const SessionId writer : writers) {
       const auto found = writer == by ? sessions_.end() : sessions_.find(writer);
       if (found != sessions_.end() && found->second != nullptr) others.push_back(found->second);
