@@ -94,9 +94,12 @@ Result<bool> parse_setting(std::string_view word, std::string_view name, std::st
   } else if (name == "entry_timeout") {
     TRY_ASSIGN(session.times.entries, seconds(word, value));
     session.shared_times.entries = session.times.entries;
+    if (!parsed.negative_given)
+      session.times.negative = session.shared_times.negative = session.times.entries;
   } else if (name == "negative_timeout") {
     TRY_ASSIGN(session.times.negative, seconds(word, value));
     session.shared_times.negative = session.times.negative;
+    parsed.negative_given = true;
   } else if (name == "max_background") {
     TRY_ASSIGN(const double count, number(word, value, 1, 65'535));
     session.max_background = static_cast<uint16_t>(count);

@@ -23,6 +23,7 @@ struct ParsedOptions {
   SessionOptions session;
   std::vector<std::string>
       other;  // "name" or "name=value" that are not FUSE's: the caller knows or refuses them
+  bool negative_given = false;  // negative_timeout=; else entry_timeout= is for both
 };
 
 // Adds what `text` says to `parsed`; later words win. EINVAL names the word that is wrong.

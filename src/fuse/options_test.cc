@@ -34,6 +34,18 @@ TEST(Options, flags_of_mount_8_and_ours_are_told_apart) {
   EXPECT_EQ(parsed.mount.flags, static_cast<unsigned long>(MS_NOATIME));
 }
 
+TEST(Options, the_time_of_entries_is_that_of_missing_ones_unless_they_have_their_own) {
+  using std::chrono::seconds;
+  ParsedOptions both;
+  ASSERT_TRUE(parse_options("entry_timeout=7", both).ok());
+  EXPECT_EQ(both.session.times.negative, seconds(7));
+  EXPECT_EQ(both.session.shared_times.negative, seconds(7));
+  ParsedOptions own;
+  ASSERT_TRUE(parse_options("negative_timeout=2,entry_timeout=7", own).ok());
+  EXPECT_EQ(own.session.times.negative, seconds(2));
+  EXPECT_EQ(own.session.times.entries, seconds(7));
+}
+
 TEST(Options, a_value_that_makes_no_sense_names_its_word) {
   for (const char* word : {"attr_timeout=x", "attr_timeout=", "attr_timeout=-1", "threads=1",
                            "threads=65", "blksize=5000", "max_background=0",

@@ -148,6 +148,12 @@ class HistoryTest(unittest.TestCase):
                       (1, 4, 5, "unlink", "g/a", OK), (1, 6, 7, "mkdir", "g/b", OK))
         self.rejected((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 3, "rename", "g/a g/b", "EISDIR"))
 
+    def test_a_stale_handle_is_a_refusal_after_which_nothing_has_happened(self):
+        self.accepted((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 3, "rename", "g/a g/b", "ESTALE"),
+                      (1, 4, 5, "stat", "g/a", file(7)))
+        self.rejected((1, 0, 1, "create", "g/a", {"ino": 7}), (2, 2, 3, "rename", "g/a g/b", "ESTALE"),
+                      (1, 4, 5, "stat", "g/b", file(7)))
+
     def test_a_link_may_have_looked_its_source_up_before(self):
         rows = [(1, 0, 1, "create", "g/a", {"ino": 7}), (1, 2, 3, "create", "g/b", {"ino": 8})]
         # a had left when b became free.

@@ -8,6 +8,8 @@ Operations that succeed happen at one moment, but for what Linux itself looks up
 - link looks its source up, and later links that inode. Between the two its name may move to another inode.
 - rename looks both names up, and when they are one file it does nothing. Before a file system that others change, too, it
   may have seen the source before and the target after somebody else's rename of the one to the other.
+- A folder that another machine moved is found by Linux at its new place only with the lock of all renames; when it cannot
+  have it, the operation is refused with ESTALE. Nothing has happened then.
 - A refused operation on two paths may have looked at them one after the other: each of its reasons is judged alone.
 So an operation may be preceded by a `look`, which remembers the inode of its first path under a name nobody else has.
 """
@@ -155,6 +157,8 @@ def step(state, operation):
         return names.state() if after_look(names, operation, seen) else None
     if operation.op == "link" and operation.errno is None:
         return None  # not before it has looked
+    if operation.errno == "ESTALE":
+        return state
     reasons = names.refusals(operation.op, operation.args)
     if operation.errno is not None:
         refused = operation.errno in reasons or operation.op == "rename" and refused_by_one_path(names, operation)
