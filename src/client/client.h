@@ -21,6 +21,7 @@
 
 #include "cache/block_cache.h"
 #include "client/durability_classes.h"
+#include "data/holders.h"
 #include "data/reader.h"
 #include "data/staging.h"
 #include "meta/metadata.h"
@@ -124,6 +125,7 @@ class Client {
     Executor& executor;
     SessionId session = 0;
     uint32_t store_number = 0;
+    data::Holders* holders = nullptr;  // what other mounts have staged; null: nothing
   };
   static Result<std::unique_ptr<Client>> start(const Seams& seams, const ClientOptions& options);
   virtual ~Client() =

@@ -183,6 +183,7 @@ class ClientImpl final : public Client {
   Status commit_in_class(InodeState& inode, format::Durability durability);
   // Class object: in the bucket, and the engine knows.
   Status store(Ino ino);
+  Status wait_stored_elsewhere(Ino ino);
   Result<bool> commit_before_rename(const Caller& who, Ino parent, std::string_view name,
                                     Ino class_of);
 

@@ -145,8 +145,31 @@ Result<bool> ClientImpl::commit_before_rename(const Caller& who, Ino parent, std
   const format::Durability durability = durability_.of_directory(class_of);
   const InodeRef inode = table_.find(attr.ino);
   if (inode) TRY(committer_.commit(*inode));
-  if (durability == format::Durability::kObject) TRY(store(attr.ino));
+  if (durability == format::Durability::kObject) {
+    TRY(store(attr.ino));
+    TRY(wait_stored_elsewhere(attr.ino));
+  }
   return true;
+}
+
+// What other mounts wrote into the file is committed, but perhaps staged there.
+Status ClientImpl::wait_stored_elsewhere(Ino ino) {
+  if (!shared_ || seams_.holders == nullptr) return {};
+  SegmentId last;
+  uint64_t from = 0;
+  for (bool more = true; more;) {
+    TRY_ASSIGN(const meta::ExtentPage page,
+               metadata().extents(system_request(), ino, from, kPageEntriesMax));
+    more = page.more && !page.extents.empty();
+    for (const format::Extent& extent : page.extents) {
+      from = extent.end();
+      const SegmentId& id = extent.target.segment;
+      if (extent.target.kind != format::Target::Kind::kSegment || id == last) continue;
+      TRY(seams_.holders->wait_stored(id));
+      last = id;
+    }
+  }
+  return {};
 }
 
 // I12: what takes another's place is committed first. A name that is free is taken only if it still

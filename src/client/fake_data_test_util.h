@@ -146,6 +146,7 @@ class FakeStaging final : public data::Staging {
     return {};
   }
   bool holds(const SegmentId&) const override { return true; }
+  bool upload_soon(const SegmentId&) override { return false; }
   void will_need(const SegmentId&, uint64_t, uint64_t) override {}
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override {
     MutexLock lock(mutex_);

@@ -71,7 +71,7 @@ class FakeMetadata final : public meta::Metadata {
   Status session_close(SessionId) override { return {}; }
   void session_events(SessionId, std::function<void(const meta::SessionEvent&)>) override {}
   Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&,
-                              uint64_t) override {
+                              uint64_t, const std::string&) override {
     return 1u;
   }
 
@@ -325,6 +325,7 @@ class FakeMetadata final : public meta::Metadata {
     return {};
   }
   Status segment_discard(const meta::Request&, const SegmentId&) override { return {}; }
+  Result<meta::SegmentPlace> segment_place(const SegmentId&) override { return Error(ENOENT); }
   Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t) override {
     return std::vector<meta::SegmentInfo>{};
   }

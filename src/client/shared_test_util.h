@@ -99,9 +99,10 @@ struct SharedWorld::Mount {
                                   "/state", {volume.uuid, volume.lineage, "host"}, {})
                   .value();
     session = world.metadata().session_open("host", "test").value();
-    number = world.metadata()
-                 .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce())
-                 .value();
+    number =
+        world.metadata()
+            .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce(), "")
+            .value();
     replay = staging->replay(world.metadata(), number).value();
     reader = std::make_unique<HolderReader>(world);
     client =
@@ -114,7 +115,7 @@ struct SharedWorld::Mount {
   void new_session() {
     session = world.metadata().session_open("host", "test").value();
     world.metadata()
-        .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce())
+        .store_open(session, staging->uuid(), "host", staging->folder(), staging->nonce(), "")
         .value();
     client->session_lost(session);
   }

@@ -39,6 +39,7 @@ void add_config(CLI::App& app, Context& context);
 void add_dump(CLI::App& app, Context& context);
 void add_load(CLI::App& app, Context& context);
 void add_destroy(CLI::App& app, Context& context);
+void add_lost(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 void add_meta(CLI::App& app, Context& context);
 void add_token(CLI::App& app, Context& context);

@@ -18,7 +18,8 @@ namespace shoal::cmd {
 namespace {
 
 struct FormatArguments {
-  std::string meta_url, name, bucket, durability = "local";
+  std::string meta_url, name, bucket;
+  std::optional<std::string> durability;
   std::optional<std::string> capacity;
   uint32_t trash_days = 1;
   uint64_t inodes = 0;
@@ -36,13 +37,19 @@ Status check_name(const std::string& name) {
                name);
 }
 
-Result<meta::VolumeSpec> make_spec(const FormatArguments& arguments) {
+// What many nodes mount must not be lost with any one of them (design §6.2).
+std::string default_durability(const MetaUrl& url) {
+  return url.kind == MetaUrl::Kind::kPostgres ? "object" : "local";
+}
+
+Result<meta::VolumeSpec> make_spec(const MetaUrl& url, const FormatArguments& arguments) {
   meta::VolumeSpec spec;
   TRY(check_name(arguments.name));
   spec.name = arguments.name;
   TRY_ASSIGN(const object::BucketUrl bucket, object::BucketUrl::parse(arguments.bucket));
   spec.bucket = bucket.to_string();
-  TRY_ASSIGN(spec.durability, parse_durability(arguments.durability));
+  TRY_ASSIGN(spec.durability,
+             parse_durability(arguments.durability.value_or(default_durability(url))));
   spec.trash_days = arguments.trash_days;
   if (arguments.capacity) {
     TRY_ASSIGN(spec.capacity_bytes, parse_size("--capacity", *arguments.capacity));
@@ -81,7 +88,7 @@ Status run_format(Context& context, const FormatArguments& arguments) {
     return error(EINVAL, "{} is a meta server; format its engine: rocksdb://… or postgres://…",
                  url.to_string());
   }
-  TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(arguments));
+  TRY_ASSIGN(const meta::VolumeSpec spec, make_spec(url, arguments));
   Runtime& runtime = context.runtime;
   TRY(check_not_mounted(runtime, url));
   ThreadPool executor("store", 8);
@@ -137,9 +144,10 @@ void add_format(CLI::App& app, Context& context) {
                   "file:///folder or s3://bucket/prefix?endpoint=http://host:port&region=us-east-1 "
                   "(keys from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the usual profile)")
       ->required();
-  sub->add_option("--durability", arguments->durability,
-                  "what fsync waits for: local (this machine's disk) or object (the bucket)")
-      ->capture_default_str();
+  sub->add_option(
+      "--durability", arguments->durability,
+      "what fsync waits for: local (this machine's disk; default with RocksDB) or object "
+      "(the bucket; default with PostgreSQL)");
   sub->add_option("--trash-days", arguments->trash_days,
                   "keep deleted files so many days; 0: no trash")
       ->check(CLI::Range(0, kTrashDaysMax))

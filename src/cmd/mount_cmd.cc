@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/daemon.h"
+#include "cmd/data_place.h"
 #include "cmd/mount_run.h"
 #include "cmd/units.h"
 
@@ -22,9 +23,9 @@ constexpr uint64_t kCacheBytesMin = 64 << 20;
 struct MountArguments {
   std::string url, mount_point, state_dir, cache_dir, cache_size = "100G", subdir, options,
                                                       log_file;
-  std::string staging_size = "10G";
+  std::string staging_size = "10G", data_listen;
   bool background = false, read_only = false, take_over = false, accept_lost = false, no_gc = false;
-  std::chrono::milliseconds store_timeout{0};
+  std::chrono::milliseconds store_timeout{0}, holder_timeout{10'000};
 };
 
 std::string absolute(const std::string& path) {
@@ -36,9 +37,10 @@ struct Setting {
   std::string MountArguments::*value;
 };
 constexpr Setting kSettings[] = {
-    {"state-dir", &MountArguments::state_dir},   {"cache-dir", &MountArguments::cache_dir},
-    {"cache-size", &MountArguments::cache_size}, {"staging-size", &MountArguments::staging_size},
-    {"subdir", &MountArguments::subdir},         {"log", &MountArguments::log_file}};
+    {"state-dir", &MountArguments::state_dir},    {"cache-dir", &MountArguments::cache_dir},
+    {"cache-size", &MountArguments::cache_size},  {"staging-size", &MountArguments::staging_size},
+    {"subdir", &MountArguments::subdir},          {"log", &MountArguments::log_file},
+    {"data-listen", &MountArguments::data_listen}};
 
 // Words of -o that are settings of ours: so that fstab can say them.
 Status take_own_options(MountArguments& arguments) {
@@ -59,6 +61,8 @@ Status take_own_options(MountArguments& arguments) {
       arguments.*setting->value = value;
     } else if (name == "store_timeout") {
       TRY_ASSIGN(arguments.store_timeout, parse_seconds(name, value));
+    } else if (name == "holder_timeout") {
+      TRY_ASSIGN(arguments.holder_timeout, parse_seconds(name, value));
     } else if (!word.empty()) {
       rest += (rest.empty() ? "" : ",") + word;
     }
@@ -100,6 +104,16 @@ Result<MountSettings> make_settings(MountArguments& arguments) {
   }
   open.staging.store_timeout = arguments.store_timeout;
   open.client.read_only = arguments.read_only;
+  open.holder_timeout = arguments.holder_timeout;
+  if (!arguments.data_listen.empty()) {
+    if (!settings.url.is_remote()) {
+      return error(EINVAL,
+                   "--data-listen is for volumes of a meta server (shoal://); {} has no "
+                   "other mounts",
+                   settings.url.to_string());
+    }
+    TRY_ASSIGN(open.data_listen, parse_data_listen(arguments.data_listen));
+  }
   return settings;
 }
 
@@ -148,13 +162,19 @@ void add_mount(CLI::App& app, Context& context) {
   sub->add_option("--cache-size", arguments->cache_size,
                   "most bytes of the disk cache, at least 64M; 0: none")
       ->capture_default_str();
+  sub->add_option(
+      "--data-listen", arguments->data_listen,
+      "shoal:// volumes: HOST:PORT where other mounts get what is staged here; default: "
+      "where the meta server sees this machine, any port");
   sub->add_option("--subdir", arguments->subdir, "mount only this directory of the volume");
   sub->add_option("--log", arguments->log_file,
                   "with --background: append messages here; default /var/log/shoal/NAME.log");
   sub->add_option(
       "-o", arguments->options,
       "mount options, comma-separated: ro, nosuid, nodev, noexec, attr_timeout=S, entry_timeout=S, "
-      "store_timeout=S (give up on the bucket; default: wait), no_FEATURE, and the settings above "
+      "store_timeout=S (give up on the bucket; default: wait), holder_timeout=S (give up on "
+      "another "
+      "mount's staged data; default 10), no_FEATURE, and the settings above "
       "as name=value");
   sub->add_flag("--take-over", arguments->take_over,
                 "mount although the bucket was last used by another copy of the metadata; that "

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cmd/bucket.h"
+#include "cmd/data_place.h"
 #include "cmd/ownership.h"
 #include "cmd/remote_volume.h"
 #include "engine/for_each.h"
@@ -22,13 +23,17 @@ constexpr int kReadThreads = 16;
 constexpr int kWorkThreads = 16;
 constexpr int kRpcThreads = 8;
 constexpr int kCommitThreads = 2;
+constexpr int kDataThreads = 8;
 
 }  // namespace
 
 OpenVolume::~OpenVolume() {
   // The client journals and commits what is buffered, while everything below it still runs.
   client_.reset();
+  holder_service_.reset();
   reader_.reset();
+  holders_.reset();
+  if (data_executor_ != nullptr) data_executor_->stop();
   staging_.reset();
   if (owner_ != nullptr) {
     if (Status synced = owner_->metadata().sync(); !synced.ok()) {
@@ -215,38 +220,64 @@ Status OpenVolume::settle_lost_segments(const std::vector<meta::SegmentInfo>& se
   return owner_->metadata().sync();
 }
 
-Status OpenVolume::start_client(const OpenSettings& settings) {
-  const std::string uuid = volume_.uuid.to_string();
-  const Path state_dir = settings.state_dir.empty() ? default_state_dir(uuid) : settings.state_dir;
-  const Path cache_dir = settings.cache_dir.empty() ? default_cache_dir(uuid) : settings.cache_dir;
-  meta::Metadata& metadata = owner_->metadata();
-
-  if (settings.cache_bytes == 0) {
-    cache_ = cache::make_null_cache();
+Status OpenVolume::open_cache(const OpenSettings& settings) {
+  const Path cache_dir =
+      settings.cache_dir.empty() ? default_cache_dir(volume_.uuid.to_string()) : settings.cache_dir;
+  cache_ = cache::make_null_cache();
+  if (settings.cache_bytes == 0) return {};
+  cache::DiskCacheOptions options;
+  options.capacity_bytes = settings.cache_bytes;
+  Result<std::unique_ptr<cache::BlockCache>> disk =
+      cache::open_disk_cache(runtime_.fs, runtime_.clock, cache_dir, options);
+  if (disk.ok()) {
+    cache_ = std::move(*disk);
   } else {
-    cache::DiskCacheOptions cache_options;
-    cache_options.capacity_bytes = settings.cache_bytes;
-    Result<std::unique_ptr<cache::BlockCache>> disk =
-        cache::open_disk_cache(runtime_.fs, runtime_.clock, cache_dir, cache_options);
-    if (disk.ok()) {
-      cache_ = std::move(*disk);
-    } else {
-      log(LogLevel::kWarn, "{}", disk.error().text());
-      cache_ = cache::make_null_cache();
-    }
+    log(LogLevel::kWarn, "{}", disk.error().text());
   }
+  return {};
+}
 
+// Slices that are staged elsewhere, and here for others.
+Status OpenVolume::start_holders(const OpenSettings& settings) {
+  data_executor_ = std::make_unique<ThreadPool>("data", kDataThreads);
+  TRY_ASSIGN(const DataPlace place, data_place(runtime_, url_, settings.data_listen));
+  TRY_ASSIGN(const std::string token, find_token(runtime_.remote, url_.volume));
+  const rpc::Seams seams{runtime_.net, *data_executor_, runtime_.clock, runtime_.random};
+  const std::string description = fmt::format("{} process {}", host_name(), ::getpid());
+  holders_ = std::make_unique<data::Holders>(
+      seams, owner_->metadata(),
+      data::HoldersOptions{url_.volume, token, description, settings.holder_timeout});
+  reader_ = data::Reader::make(
+      {*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid, holders_.get()},
+      staging_.get(), {});
+  TRY_ASSIGN(holder_service_, data::HolderService::start(seams, *staging_, *reader_,
+                                                         {place.listen, url_.volume, token}));
+  data_address_ = place.reached_at(holder_service_->address()).to_string();
+  log(LogLevel::kInfo, "serving what is staged here at {}", data_address_);
+  return {};
+}
+
+Status OpenVolume::start_client(const OpenSettings& settings) {
+  const Path state_dir =
+      settings.state_dir.empty() ? default_state_dir(volume_.uuid.to_string()) : settings.state_dir;
+  meta::Metadata& metadata = owner_->metadata();
+  TRY(open_cache(settings));
   TRY(settle_gone_stores());
   TRY(make_dirs(runtime_.fs, state_dir));
   const data::StagingSeams seams{runtime_.fs, runtime_.clock, runtime_.random, *executor_, *store_};
   const data::StagingIdentity identity{volume_.uuid, volume_.lineage, host_name()};
   TRY_ASSIGN(staging_, data::Staging::open(seams, state_dir, identity, settings.staging));
-  if (!url_.is_remote()) {
+  if (url_.is_remote()) {
+    TRY(start_holders(settings));
+  } else {
     TRY_ASSIGN(session_, metadata.session_open(host_name(), mount_point));
+    reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid},
+                                 staging_.get(), {});
   }
   TRY_ASSIGN(const uint32_t store_number,
              metadata.store_open(session_, staging_->uuid(), host_name(), staging_->folder(),
-                                 staging_->nonce()));
+                                 staging_->nonce(), data_address_));
+  if (holders_ != nullptr) holders_->own_store(store_number);
   TRY_ASSIGN(replay_, staging_->replay(metadata, store_number));
   if (replay_.records > 0 || replay_.quarantined_files > 0) {
     log(LogLevel::kInfo,
@@ -256,10 +287,9 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
   }
   TRY(settle_lost_segments(replay_.lost_segments, staging_->folder(),
                            settings.accept_lost_staging));
-  reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid},
-                               staging_.get(), {});
-  client::Client::Seams client_seams{metadata,       *staging_,  *reader_, *cache_,
-                                     runtime_.clock, *executor_, session_, store_number};
+  client::Client::Seams client_seams{metadata, *staging_,      *reader_,
+                                     *cache_,  runtime_.clock, *executor_,
+                                     session_, store_number,   holders_.get()};
   client::ClientOptions client_options = settings.client;
   client_options.shared |= url_.is_remote();
   TRY_ASSIGN(client_, client::Client::start(client_seams, client_options));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -10,6 +11,8 @@
 #include "client/client.h"
 #include "cmd/meta_url.h"
 #include "cmd/runtime.h"
+#include "data/holder_service.h"
+#include "data/holders.h"
 #include "data/reader.h"
 #include "data/staging.h"
 #include "meta/owner.h"
@@ -27,6 +30,10 @@ struct OpenSettings {
   uint64_t cache_bytes = uint64_t{100} << 30;  // 0: no disk cache
   data::StagingOptions staging;
   client::ClientOptions client;
+  // Of a mount of a meta server's volume: where it serves what it has staged (empty: where it is
+  // seen by that server), and how long it waits for what others have.
+  std::optional<NetAddress> data_listen;
+  std::chrono::milliseconds holder_timeout{10'000};
 };
 
 class OpenVolume {
@@ -71,6 +78,8 @@ class OpenVolume {
   Status connect();
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
+  Status open_cache(const OpenSettings& settings);
+  Status start_holders(const OpenSettings& settings);
   Status refuse_gone_stores();
   Status settle_gone_stores();
   Status settle_lost_segments(const std::vector<meta::SegmentInfo>& segments,
@@ -93,7 +102,11 @@ class OpenVolume {
   std::unique_ptr<meta::OwnerHandle> owner_;
   std::unique_ptr<cache::BlockCache> cache_;
   std::unique_ptr<data::Staging> staging_;
+  std::unique_ptr<ThreadPool> data_executor_;  // calls from other mounts, and to them
+  std::unique_ptr<data::Holders> holders_;     // null unless a meta server owns the volume
   std::unique_ptr<data::Reader> reader_;
+  std::unique_ptr<data::HolderService> holder_service_;
+  std::string data_address_;  // as others reach it
   std::unique_ptr<client::Client> client_;
   SessionId session_ = 0;
   data::ReplayReport replay_;

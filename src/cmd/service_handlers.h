@@ -18,6 +18,7 @@ Result<Json> serve_set(OpenVolume& volume, const Json& arguments, const Progress
 Result<Json> serve_flush(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_fsck(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_gc(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
+Result<Json> serve_lost(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_repack(OpenVolume& volume, const Json& arguments, const ProgressJson& progress);
 Result<Json> serve_trash_list(OpenVolume& volume, const Json& arguments,
                               const ProgressJson& progress);

@@ -24,6 +24,7 @@ constexpr Row kTable[] = {
     {"flush", serve_flush},
     {"fsck", serve_fsck},
     {"gc", serve_gc},
+    {"lost", serve_lost},
     {"repack", serve_repack},
     {"trash-list", serve_trash_list},
     {"trash-restore", serve_trash_restore},

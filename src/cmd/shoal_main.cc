@@ -34,6 +34,7 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_flush(app, context);
   add_fsck(app, context);
   add_gc(app, context);
+  add_lost(app, context);
   add_trash(app, context);
   add_config(app, context);
   add_dump(app, context);

@@ -101,13 +101,11 @@ Result<Json> serve_stats(OpenVolume& volume, const Json&, const ProgressJson&) {
   json["uncommitted_operations"] = status.uncommitted_operations;
   json["buffered_bytes"] = status.buffered_bytes;
   json["staging"] = staging_json(status.staging);
-  json["read"] = {{"staged_bytes", status.reads.staged_bytes},
-                  {"memory_bytes", status.reads.memory_bytes},
-                  {"disk_bytes", status.reads.disk_bytes},
-                  {"store_bytes", status.reads.store_bytes},
-                  {"store_gets", status.reads.store_gets},
-                  {"crc_errors", status.reads.crc_errors},
-                  {"retries", status.reads.retries}};
+  json["read"] = {
+      {"staged_bytes", status.reads.staged_bytes}, {"memory_bytes", status.reads.memory_bytes},
+      {"disk_bytes", status.reads.disk_bytes},     {"store_bytes", status.reads.store_bytes},
+      {"store_gets", status.reads.store_gets},     {"crc_errors", status.reads.crc_errors},
+      {"retries", status.reads.retries},           {"holder_bytes", status.reads.holder_bytes}};
   json["cache"] = {{"capacity_bytes", status.cache.capacity_bytes},
                    {"used_bytes", status.cache.used_bytes},
                    {"hits", status.cache.hits},

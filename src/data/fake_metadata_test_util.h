@@ -75,6 +75,7 @@ class UnansweredMetadata : public Metadata {
   Result<ExtentPage> extents(const Request&, Ino, uint64_t, size_t) override {
     return Error(ENOSYS);
   }
+  Result<SegmentPlace> segment_place(const SegmentId&) override { return Error(ENOENT); }
   Result<Attr> copy_range(const Request&, Ino, uint64_t, Ino, uint64_t, uint64_t) override {
     return Error(ENOSYS);
   }
@@ -138,7 +139,7 @@ class FakeOwner final : public meta::UnansweredMetadata {
   std::vector<std::string> violations() const;
 
   Result<uint32_t> store_open(SessionId, const Uuid&, const std::string&, const std::string&,
-                              uint64_t) override {
+                              uint64_t, const std::string&) override {
     return 1u;
   }
   Status segment_open(const meta::Request& request, const SegmentId& id, uint32_t store) override;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "data/block_source.h"
 #include "data/frame_tables.h"
+#include "data/holders.h"
 #include "data/read_pattern.h"
 #include "data/staged_ahead.h"
 
@@ -48,6 +49,7 @@ class ReaderImpl final : public Reader {
  public:
   ReaderImpl(const Seams& seams, Staging* staging, const ReaderOptions& options)
       : staging_(staging),
+        holders_(seams.holders),
         options_(options),
         blocks_(seams.store, seams.cache, seams.executor, seams.clock, seams.volume,
                 limits_of(options)),
@@ -74,6 +76,10 @@ class ReaderImpl final : public Reader {
     return limits;
   }
 
+  // From this machine or the bucket. ENOENT: neither has the segment.
+  Status read_here(const Target& target, uint64_t first, MutableBytes into, ReadMode mode);
+  Result<bool> read_elsewhere(const Target& target, uint64_t first, MutableBytes into);
+
   // Tells whether bytes are those that were written.
   using Matches = std::function<Result<bool>(ByteView bytes)>;
   // Fills `into` from byte `offset` of the object, with a copy that matches.
@@ -92,10 +98,11 @@ class ReaderImpl final : public Reader {
              uint64_t offset, uint64_t looked_to);
 
   Staging* const staging_;
+  Holders* const holders_;
   const ReaderOptions options_;
   BlockSource blocks_;
   FrameTables tables_;
-  std::atomic<uint64_t> staged_bytes_{0}, crc_errors_{0}, retries_{0};
+  std::atomic<uint64_t> staged_bytes_{0}, holder_bytes_{0}, crc_errors_{0}, retries_{0};
 };
 
 Status check_target(const Target& target, uint64_t first, size_t length) {
@@ -132,6 +139,7 @@ ReadMode ReaderImpl::begin(ReadPattern& pattern, uint64_t offset, uint64_t lengt
       staged.add(extent.target.segment, first, last);
       continue;
     }
+    if (holders_ != nullptr && holders_->likely(extent.target.segment)) continue;
     for (uint64_t block = first / kBlockBytes; block * kBlockBytes < last && !full; ++block) {
       const uint64_t needed =
           block * kBlockBytes <= first ? begin : begin + (block * kBlockBytes - first);
@@ -162,8 +170,31 @@ void ReaderImpl::start(const Ahead& ahead, ReadPattern& pattern, const ReadPatte
   pattern.looked_to(look, looked_to);
 }
 
+// Its own staging, then the bucket; another mount's staging when it is in neither, or not likely to
+// be. What another mount sends is kept nowhere: its segment is not whole yet.
 Status ReaderImpl::read(const Target& target, uint64_t first, MutableBytes into, ReadMode mode) {
   TRY(check_target(target, first, into.size()));
+  const bool here = staging_ != nullptr && staging_->holds(target.segment);
+  if (holders_ == nullptr || here) return read_here(target, first, into, mode);
+  if (!holders_->likely(target.segment)) {
+    Status read = read_here(target, first, into, mode);
+    if (read.ok() || !read.error().is(ENOENT)) return read;
+    read.ignore("not in the bucket yet, or not any more");
+  }
+  TRY_ASSIGN(const bool read, read_elsewhere(target, first, into));
+  return read ? Status() : read_here(target, first, into, mode);
+}
+
+// False: it is in the bucket.
+Result<bool> ReaderImpl::read_elsewhere(const Target& target, uint64_t first, MutableBytes into) {
+  TRY_ASSIGN(const Holders::Found found, holders_->read(target, first, into));
+  if (found == Holders::Found::kInBucket) return false;
+  holder_bytes_ += into.size();
+  return true;
+}
+
+Status ReaderImpl::read_here(const Target& target, uint64_t first, MutableBytes into,
+                             ReadMode mode) {
   const BlockSource::Want want =
       mode == ReadMode::kStream ? BlockSource::Want::kWholeBlock : BlockSource::Want::kExact;
   if (target.length <= kFrameBytesMax) return read_one_frame(target, first, into, want);
@@ -280,7 +311,8 @@ ReadStats ReaderImpl::stats() const {
           counters.store_bytes,
           counters.store_gets,
           crc_errors_,
-          retries_};
+          retries_,
+          holder_bytes_};
 }
 
 }  // namespace

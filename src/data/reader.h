@@ -33,7 +33,10 @@ enum class ReadMode { kRandom, kStream };
 struct ReadStats {
   uint64_t staged_bytes = 0, memory_bytes = 0, disk_bytes = 0, store_bytes = 0;
   uint64_t store_gets = 0, crc_errors = 0, retries = 0;
+  uint64_t holder_bytes = 0;  // from other mounts
 };
+
+class Holders;
 
 class Reader {
  public:
@@ -43,6 +46,7 @@ class Reader {
     Executor& executor;
     const Clock& clock;
     Uuid volume;
+    Holders* holders = nullptr;  // null: nobody else has staged anything
   };
   static std::unique_ptr<Reader> make(const Seams& seams, Staging* staging,
                                       const ReaderOptions& options);

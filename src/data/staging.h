@@ -183,6 +183,9 @@ class Staging {
   virtual bool holds(const SegmentId& id) const = 0;
   virtual Status read(const SegmentId& id, uint64_t offset,
                       MutableBytes into) = 0;  // ENOENT: no longer here
+  // Seals it, when it is still written, and puts it first in the queue of uploads. False: it is not
+  // here.
+  virtual bool upload_soon(const SegmentId& id) = 0;
   // A hint that stored bytes [begin, end) of it will be read soon.
   virtual void will_need(const SegmentId& id, uint64_t begin, uint64_t end) = 0;
   // Frame CRCs of the slice whose first stored byte is `offset`; ENOENT as above.

@@ -73,6 +73,7 @@ class StagingImpl final : public Staging {
   Status store_all(const std::function<void(const StagingStatus&)>& progress) override;
   bool holds(const SegmentId& id) const override;
   Status read(const SegmentId& id, uint64_t offset, MutableBytes into) override;
+  bool upload_soon(const SegmentId& id) override;
   void will_need(const SegmentId& id, uint64_t begin, uint64_t end) override;
   Result<std::vector<uint32_t>> frame_crcs(const SegmentId& id, uint64_t offset) override;
   StagingStatus status() const override;

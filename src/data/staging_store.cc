@@ -64,6 +64,20 @@ Status StagingImpl::store_inode(Ino ino) {
   return sync_engine();
 }
 
+bool StagingImpl::upload_soon(const SegmentId& id) {
+  JournalPtr journal;
+  {
+    ReadLock lock(registry_mutex_);
+    const auto at = by_segment_.find(id);
+    if (at == by_segment_.end()) return false;
+    journal = at->second;
+  }
+  seal_open_if([&journal](Journal& open) { return &open == journal.get(); });
+  hurry(journal);
+  pump();
+  return true;
+}
+
 Status StagingImpl::store_all(const std::function<void(const StagingStatus&)>& progress) {
   if (!options_.uploads_enabled) return error(EIO, "uploads are switched off");
   // Empty ones too, and the one made ahead: they are discarded, so that after an umount `B` lists

@@ -144,6 +144,7 @@ std::string encode_store(const StoreRecord& store) {
   out.string(store.path);
   out.varint(store.nonces.size());
   for (const uint64_t nonce : store.nonces) out.le64(nonce);
+  if (!store.address.empty()) out.string(store.address);  // came later
   return value;
 }
 
@@ -157,6 +158,7 @@ Result<StoreRecord> decode_store(std::string_view value) {
   const uint64_t nonces = in.varint();
   if (nonces > kNoncesMax || store.number == 0) in.fail();
   for (uint64_t i = 0; i < nonces && in.ok(); ++i) store.nonces.push_back(in.le64());
+  if (in.ok() && in.remaining() > 0) store.address = in.string();
   TRY(in.finish("store"));
   return store;
 }

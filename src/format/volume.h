@@ -57,6 +57,7 @@ struct StoreRecord {    // H
   std::string host;
   std::string path;
   std::vector<uint64_t> nonces;
+  std::string address;  // where its mount serves what is staged; empty: nowhere
 };
 std::string encode_store(const StoreRecord& store);
 Result<StoreRecord> decode_store(std::string_view value);

@@ -36,8 +36,10 @@ class Metadata {
   // has, and nothing else that waits for that session. Null: no more; one that runs may go on.
   virtual void session_events(SessionId session, std::function<void(const SessionEvent&)> hear) = 0;
   // Registers a staging folder (by its uuid; same uuid, same number for ever) with a fresh nonce.
+  // `address`: where other mounts get what is staged in it; empty: nowhere.
   virtual Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
-                                      const std::string& path, uint64_t nonce) = 0;
+                                      const std::string& path, uint64_t nonce,
+                                      const std::string& address) = 0;
 
   // --- namespace ---
   virtual Result<Attr> lookup(const Request& request, Ino parent,
@@ -121,6 +123,7 @@ class Metadata {
   virtual Status segment_discard(const Request& request, const SegmentId& id) = 0;
   // Segments that `B` lists as staging at this store.
   virtual Result<std::vector<SegmentInfo>> store_segments(uint32_t store) = 0;
+  virtual Result<SegmentPlace> segment_place(const SegmentId& id) = 0;  // ENOENT: unknown or freed
   // Makes [to, to+length) of `target` share the extents of [from, from+length) of `source`; both
   // lists were committed before. Extends the size. Returns target's attributes.
   virtual Result<Attr> copy_range(const Request& request, Ino source, uint64_t from, Ino target,

@@ -80,7 +80,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   Status session_close(SessionId session) override;
   void session_events(SessionId session, std::function<void(const SessionEvent&)> hear) override;
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
-                              const std::string& path, uint64_t nonce) override;
+                              const std::string& path, uint64_t nonce,
+                              const std::string& address) override;
   // lookup.cc, getattr.cc
   Result<Attr> lookup(const Request& request, Ino parent, std::string_view name) override;
   Result<Attr> getattr(const Request& request, Ino ino) override;
@@ -128,6 +129,7 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
                         bool complete) override;
   Status segment_discard(const Request& request, const SegmentId& id) override;
   Result<std::vector<SegmentInfo>> store_segments(uint32_t store) override;
+  Result<SegmentPlace> segment_place(const SegmentId& id) override;
   Result<Attr> copy_range(const Request& request, Ino source, uint64_t from, Ino target,
                           uint64_t to, uint64_t length) override;
   Result<uint64_t> space_grant(const Request& request, uint64_t want_bytes) override;
@@ -339,6 +341,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   Status erase_segment(const SegmentId& id, Stamp stamp);
   void cache_segment(const SegmentId& id, const CachedSegment& segment);
   Result<int64_t> live_bytes(const SegmentId& id);
+  void note_store(format::StoreRecord record);
+  Result<std::optional<format::StoreRecord>> store_of(uint32_t number);
   // Adds `check B` of a segment that gets an extent. ENOENT, ESTALE when dying. REQUIRES the
   // segment's latch.
   Status check_segment(Change& change, const SegmentId& id);
@@ -452,6 +456,8 @@ class Owner final : public Metadata, public Maintenance, public OwnerHandle, pub
   std::vector<KeptSession> kept_;  // by take_over(), constant afterwards
   Mutex keep_locks_mutex_;         // before engine calls
   std::unordered_set<Ino> kept_locks_ GUARDED_BY(keep_locks_mutex_);  // that have a `K`
+  Mutex stores_mutex_;
+  std::unordered_map<uint32_t, format::StoreRecord> stores_ GUARDED_BY(stores_mutex_);  // by number
   Mutex space_mutex_;
   std::unordered_map<SessionId, uint64_t> grants_ GUARDED_BY(space_mutex_);
   uint64_t granted_ GUARDED_BY(space_mutex_) = 0;  // Σ grants_

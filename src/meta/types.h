@@ -159,6 +159,14 @@ struct SegmentInfo {
   int64_t live_bytes = 0;
 };
 
+// Where a segment's bytes are.
+struct SegmentPlace {
+  format::Segment::State state = format::Segment::State::kStaging;
+  uint32_t store = 0;      // that made it; 0: none (repack)
+  std::string host, path;  // of the store, when it is known
+  std::string address;     // where that store's mount serves what it has staged; empty: nowhere
+};
+
 // What the owner tells a session unasked.
 struct SessionEvent {
   enum class Kind : uint8_t {

@@ -21,7 +21,7 @@
 namespace shoal::meta {
 
 inline uint32_t store_number(Metadata& m, SessionId session) {
-  return m.store_open(session, Uuid{{1}}, "host", "/state", 77).value();
+  return m.store_open(session, Uuid{{1}}, "host", "/state", 77, "").value();
 }
 
 class TestVolume {

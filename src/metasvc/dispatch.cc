@@ -24,7 +24,7 @@ Result<Nothing> run(Metadata& m, const Request&, const SessionClose& a) {
   return nothing(m.session_close(a.session));
 }
 Result<uint32_t> run(Metadata& m, const Request&, const StoreOpen& a) {
-  return m.store_open(a.session, a.store, a.host, a.path, a.nonce);
+  return m.store_open(a.session, a.store, a.host, a.path, a.nonce, a.address);
 }
 Result<meta::Attr> run(Metadata& m, const Request& r, const Lookup& a) {
   return m.lookup(r, a.parent, a.name);
@@ -113,6 +113,9 @@ Result<Nothing> run(Metadata& m, const Request& r, const SegmentDiscard& a) {
 Result<std::vector<meta::SegmentInfo>> run(Metadata& m, const Request&, const StoreSegments& a) {
   return m.store_segments(a.store);
 }
+Result<meta::SegmentPlace> run(Metadata& m, const Request&, const SegmentPlace& a) {
+  return m.segment_place(a.id);
+}
 Result<meta::Attr> run(Metadata& m, const Request& r, const CopyRange& a) {
   return m.copy_range(r, a.source, a.from, a.target, a.to, a.length);
 }
@@ -178,8 +181,8 @@ const Table& table() {
   static const Table made = [] {
     Table table;
     add<Lookup, GetAttr, GetAttrMany, LookupPath, ReadLink, ReadDirectory, GetXattr, ListXattr,
-        Extents, StoreSegments, SpaceGrant, SpaceReturn, LockGet, Usage, DescribeVolume, Sync>(
-        table, false);
+        Extents, StoreSegments, SegmentPlace, SpaceGrant, SpaceReturn, LockGet, Usage,
+        DescribeVolume, Sync>(table, false);
     add<SessionOpen, SessionClose, StoreOpen, MakeNode, MakeDirectory, MakeSymlink, Link, Create,
         CreateMany, CreateUnnamed, Unlink, RemoveDirectory, Rename, SetAttributes, Open, Release,
         SetXattr, RemoveXattr, SegmentOpen, CommitData, SegmentStored, SegmentDiscard, CopyRange,

@@ -46,8 +46,9 @@ struct StoreOpen : Method<3, uint32_t> {
   Uuid store;
   std::string host, path;
   uint64_t nonce = 0;
+  std::string address;
 };
-SHOAL_WIRE_FIELDS(StoreOpen, v.session, v.store, v.host, v.path, v.nonce)
+SHOAL_WIRE_FIELDS(StoreOpen, v.session, v.store, v.host, v.path, v.nonce, v.address)
 
 struct Heartbeat : Method<4, Nothing>, Nothing {};  // the session lives; also after a reconnect
 // To an owner that answered kReturnFirst: the session is here, and this is what it has open, as it
@@ -233,6 +234,11 @@ struct SpaceReturn : Method<48, Nothing> {
   uint64_t bytes = 0;
 };
 SHOAL_WIRE_FIELDS(SpaceReturn, v.bytes)
+
+struct SegmentPlace : Method<49, meta::SegmentPlace> {
+  SegmentId id;
+};
+SHOAL_WIRE_FIELDS(SegmentPlace, v.id)
 
 // --- locks ---
 struct LockGet : Method<50, meta::Lock> {

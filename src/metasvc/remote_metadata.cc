@@ -23,10 +23,14 @@ class RemoteMetadata final : public meta::Metadata {
     transport_.hear_events(session, std::move(hear));
   }
   Result<uint32_t> store_open(SessionId session, const Uuid& store, const std::string& host,
-                              const std::string& path, uint64_t nonce) override {
-    return ask(
-        of(session),
-        StoreOpen{.session = session, .store = store, .host = host, .path = path, .nonce = nonce});
+                              const std::string& path, uint64_t nonce,
+                              const std::string& address) override {
+    return ask(of(session), StoreOpen{.session = session,
+                                      .store = store,
+                                      .host = host,
+                                      .path = path,
+                                      .nonce = nonce,
+                                      .address = address});
   }
 
   // --- namespace ---
@@ -155,6 +159,9 @@ class RemoteMetadata final : public meta::Metadata {
   }
   Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t store) override {
     return ask({}, StoreSegments{.store = store});
+  }
+  Result<meta::SegmentPlace> segment_place(const SegmentId& id) override {
+    return ask({}, SegmentPlace{.id = id});
   }
   Result<meta::Attr> copy_range(const Request& request, Ino source, uint64_t from, Ino target,
                                 uint64_t to, uint64_t length) override {

@@ -62,6 +62,7 @@ SHOAL_WIRE_FIELDS(meta::CommitReply, v.outcomes, v.inodes)
 SHOAL_WIRE_FIELDS(meta::VolumeUsage, v.capacity_bytes, v.used_bytes, v.trash_bytes, v.inodes_max,
                   v.inodes, v.trash_inodes)
 SHOAL_WIRE_FIELDS(meta::SegmentInfo, v.id, v.record, v.live_bytes)
+SHOAL_WIRE_FIELDS(meta::SegmentPlace, v.state, v.store, v.host, v.path, v.address)
 SHOAL_WIRE_FIELDS(meta::HeldOpen, v.ino, v.reads, v.writes)
 SHOAL_WIRE_FIELDS(meta::SessionEvent, v.kind, v.ino)
 SHOAL_WIRE_FIELDS(meta::Lock, v.kind, v.type, v.start, v.end, v.owner, v.handle, v.pid)

@@ -437,4 +437,26 @@ Result<std::unique_ptr<Connection>> RealNet::connect(const NetAddress& address,
   return last ? *last : failed("connect to", address, EADDRNOTAVAIL);
 }
 
+Result<std::string> RealNet::local_host_towards(const NetAddress& address) {
+  if (address.is_unix) return error(EINVAL, "{} is of this machine only", address.to_string());
+  TRY_ASSIGN(const Addresses found, resolve(address, 0));
+  int code = EHOSTUNREACH;
+  for (const addrinfo* at = found.get(); at != nullptr; at = at->ai_next) {
+    // A datagram socket is connected without a packet.
+    const UniqueFd fd(::socket(at->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_storage raw{};
+    socklen_t length = sizeof raw;
+    char host[NI_MAXHOST];
+    if (!fd.valid() || ::connect(fd.get(), at->ai_addr, at->ai_addrlen) < 0 ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&raw), &length) < 0) {
+      code = errno;
+      continue;
+    }
+    if (::getnameinfo(reinterpret_cast<const sockaddr*>(&raw), length, host, sizeof host, nullptr,
+                      0, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+      return std::string(host);
+  }
+  return failed("find the way to", address, code);
+}
+
 }  // namespace shoal

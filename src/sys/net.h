@@ -59,6 +59,9 @@ class Net {
   virtual Result<std::unique_ptr<Listener>> listen(const NetAddress& address) = 0;
   virtual Result<std::unique_ptr<Connection>> connect(const NetAddress& address,
                                                       std::chrono::milliseconds timeout) = 0;
+  // The address of this machine from which it reaches a TCP address, and under which others on that
+  // way reach it. Asks the routing tables; sends nothing.
+  virtual Result<std::string> local_host_towards(const NetAddress& address) = 0;
 };
 
 class RealNet final : public Net {
@@ -66,6 +69,7 @@ class RealNet final : public Net {
   Result<std::unique_ptr<Listener>> listen(const NetAddress& address) override;
   Result<std::unique_ptr<Connection>> connect(const NetAddress& address,
                                               std::chrono::milliseconds timeout) override;
+  Result<std::string> local_host_towards(const NetAddress& address) override;
 };
 
 }  // namespace shoal

@@ -174,6 +174,24 @@ Result<std::vector<SegmentInfo>> Owner::store_segments(uint32_t store) {
   }
 }
 
+Result<SegmentPlace> Owner::segment_place(const SegmentId& id) {
+  TRY(healthy());
+  SegmentPlace place;
+  {
+    const Latches latch(segment_latches_, {shared(latch_key(id))});
+    TRY_ASSIGN(const CachedSegment segment, segment_latched(id));
+    place.state = segment.record.state;
+    place.store = segment.record.store;
+  }
+  if (place.state == State::kStored || place.state == State::kDying) return place;
+  TRY_ASSIGN(auto store, store_of(place.store));
+  if (!store) return place;
+  place.host = std::move(store->host);
+  place.path = std::move(store->path);
+  place.address = std::move(store->address);
+  return place;
+}
+
 Result<bool> Owner::segment_dying(const SegmentId& id) {
   TRY(healthy());
   {

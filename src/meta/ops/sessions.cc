@@ -1,6 +1,7 @@
 // Sessions and stores.
 #include <algorithm>
 
+#include "engine/for_each.h"
 #include "format/keys.h"
 #include "meta/owner_impl.h"
 
@@ -72,8 +73,8 @@ Status Owner::session_close(SessionId session) {
 }
 
 Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store,
-                                   const std::string& host, const std::string& path,
-                                   uint64_t nonce) {
+                                   const std::string& host, const std::string& path, uint64_t nonce,
+                                   const std::string& address) {
   TRY(healthy());
   const std::string key = format::store_key(store);
   uint32_t number = 0;
@@ -89,6 +90,7 @@ Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store,
   number = record.number;
   record.host = host;
   record.path = path;
+  record.address = address;
   constexpr size_t kNoncesMax = 4096;
   if (record.nonces.size() >= kNoncesMax) record.nonces.erase(record.nonces.begin());
   if (std::find(record.nonces.begin(), record.nonces.end(), nonce) == record.nonces.end()) {
@@ -102,7 +104,33 @@ Result<uint32_t> Owner::store_open(SessionId /*session*/, const Uuid& store,
   }
   TRY(commit(change));
   TRY(sync());
+  note_store(record);
   return number;
+}
+
+void Owner::note_store(format::StoreRecord record) {
+  MutexLock lock(stores_mutex_);
+  record.nonces.clear();
+  stores_[record.number] = std::move(record);
+}
+
+// Only store_open changes `H`, so what was read once stays right.
+Result<std::optional<format::StoreRecord>> Owner::store_of(uint32_t number) {
+  for (const bool read : {false, true}) {
+    if (read) {
+      const auto visit = [&](const engine::Item& item) -> Result<engine::Visit> {
+        TRY_ASSIGN(format::StoreRecord record, format::decode_store(item.value));
+        MutexLock lock(stores_mutex_);
+        record.nonces.clear();
+        stores_.try_emplace(record.number, std::move(record));  // never over a newer one
+        return engine::Visit::kContinue;
+      };
+      TRY(engine::for_each_with(engine_, nullptr, format::store_prefix(), visit));
+    }
+    MutexLock lock(stores_mutex_);
+    if (const auto it = stores_.find(number); it != stores_.end()) return std::optional(it->second);
+  }
+  return std::optional<format::StoreRecord>();
 }
 
 }  // namespace shoal::meta
