@@ -296,6 +296,15 @@ TEST(SmallRecords, golden_bytes_and_damage) {
   EXPECT_EQ(decode_trash(encode_trash(trash)).value().name, "name");
   const StoreRecord store{2, "host", "/path", {1, 2}};
   EXPECT_EQ(decode_store(encode_store(store)).value().nonces.size(), 2u);
+  EXPECT_EQ(hex(encode_store({2, "h", "/p", {1}, ""})),
+            "010201"
+            "68022f70"
+            "010100000000000000");
+  const StoreRecord served{2, "h", "/p", {1}, "tcp:a:1"};
+  EXPECT_EQ(hex(encode_store(served)),
+            hex(encode_store({2, "h", "/p", {1}, ""})) + "077463703a613a31");
+  EXPECT_EQ(decode_store(encode_store(served))->address, "tcp:a:1");
+  EXPECT_EQ(decode_store(encode_store(store))->address, "") << "of before there were addresses";
   EXPECT_EQ(hex(encode_reclaim({})), "0100");
   EXPECT_EQ(decode_reclaim(encode_reclaim({true, 5, 9})).value().to, 9u);
   EXPECT_EQ(decode_reclaim(encode_reclaim({true, 9, 9})).code(), EBADMSG);
@@ -314,6 +323,7 @@ TEST(SmallRecords, golden_bytes_and_damage) {
                  [&](const std::string& bad) { refuse(decode_segment(bad)); });
   survive_damage(encode_trash(trash), [&](const std::string& bad) { refuse(decode_trash(bad)); });
   survive_damage(encode_store(store), [&](const std::string& bad) { refuse(decode_store(bad)); });
+  survive_damage(encode_store(served), [&](const std::string& bad) { refuse(decode_store(bad)); });
   survive_damage(encode_owner_marker(marker),
                  [&](const std::string& bad) { refuse(decode_owner_marker(bad)); });
 }

@@ -326,6 +326,31 @@ TEST(Segments, live_and_die_by_their_record) {
   v.check();
 }
 
+TEST(Segments, their_place_is_told_also_by_a_new_owner) {
+  TestVolume v;
+  const SegmentId s = v.segment(1);
+  EXPECT_EQ(v.m().segment_place({77, 5}).code(), ENOENT);
+  const auto opened = [&](const std::string& address) {
+    return v.m().store_open(v.request.session, Uuid{{1}}, "node", "/p", 78, address).value();
+  };
+  EXPECT_EQ(opened("tcp:10.0.0.1:99"), v.store);
+  SegmentPlace place = v.m().segment_place(s).value();
+  EXPECT_EQ(place.state, format::Segment::State::kStaging);
+  EXPECT_EQ(place.store, v.store);
+  EXPECT_EQ(place.host + place.path + place.address, "node/ptcp:10.0.0.1:99");
+  opened("tcp:10.0.0.1:98");
+  EXPECT_EQ(v.m().segment_place(s)->address, "tcp:10.0.0.1:98");
+  const SegmentId other{78, 1};
+  v.m().segment_open(v.request, other, 12).value();  // of a store that nobody knows
+  EXPECT_EQ(v.m().segment_place(other)->address, "");
+  // A new owner knows it from `H` before the store is opened with it.
+  v.owner.reset();
+  v.owner = open_owner(v.engine(), v.clock, v.random, *v.executor).value();
+  EXPECT_EQ(v.m().segment_place(s)->address, "tcp:10.0.0.1:98");
+  v.m().segment_stored({}, s, 4096, true).value();
+  EXPECT_EQ(v.m().segment_place(s)->state, format::Segment::State::kStored);
+}
+
 TEST(Segments, given_up_ones_stay_while_files_need_them_and_are_stored_when_they_come_back) {
   TestVolume v;
   const Ino f = v.file(kRoot, "f");

@@ -19,6 +19,22 @@ TEST_F(ServiceTest, two_mounts_see_what_the_other_did_at_once) {
   EXPECT_EQ(service->sessions().size(), 1u);
 }
 
+TEST_F(ServiceTest, a_mount_learns_where_another_serves_what_it_has_staged) {
+  Mount &one = mount(), &two = mount();
+  const uint32_t store =
+      one.metadata
+          ->store_open(one.request.session, Uuid{{5}}, "node", "/state", 1, "tcp:10.0.0.1:99")
+          .value();
+  one.metadata->segment_open(one.request, {1, 1}, store).value();
+  const meta::SegmentPlace place = two.metadata->segment_place({1, 1}).value();
+  EXPECT_EQ(place.store, store);
+  EXPECT_EQ(place.host, "node");
+  EXPECT_EQ(place.address, "tcp:10.0.0.1:99");
+  EXPECT_EQ(two.metadata->segment_place({1, 2}).code(), ENOENT);
+  one.metadata->segment_stored(one.request, {1, 1}, 100, true).value();
+  EXPECT_EQ(two.metadata->segment_place({1, 1})->state, format::Segment::State::kStored);
+}
+
 TEST_F(ServiceTest, a_session_hears_that_another_writes_its_file_also_when_its_connection_was_cut) {
   Mount &one = mount(), &two = mount();
   struct Heard {

@@ -83,6 +83,15 @@ TEST_F(NetTest, a_listener_on_port_0_says_which_port_it_got) {
   EXPECT_NE(net_.listen(any_port()).value()->address().port, 0);
 }
 
+TEST_F(NetTest, the_own_address_towards_another_is_told_without_asking_it) {
+  const auto towards = [this](const char* text) {
+    return net_.local_host_towards(NetAddress::parse(text).value());
+  };
+  EXPECT_EQ(towards("tcp:127.0.0.1:9").value(), "127.0.0.1");
+  EXPECT_EQ(towards("tcp:127.1.2.3:9").value(), "127.0.0.1");
+  EXPECT_EQ(towards("unix:/run/x.sock").code(), EINVAL);
+}
+
 TEST_F(NetTest, a_unix_peer_is_known_by_uid_and_pid_a_tcp_peer_is_not) {
   Pair local = connect(unix_address());
   EXPECT_EQ(local.server->peer().uid, static_cast<int64_t>(::getuid()));
