@@ -26,6 +26,7 @@ constexpr int kCommitThreads = 2;
 }  // namespace
 
 OpenVolume::~OpenVolume() {
+  session_gate_->shut();
   // The client journals and commits what is buffered, while everything below it still runs.
   client_.reset();
   reader_.reset();
@@ -51,11 +52,34 @@ OpenVolume::~OpenVolume() {
   if (rpc_executor_ != nullptr) rpc_executor_->stop();
 }
 
+// The meta server has ended the session: this machine was cut off for too long, or evicted.
+void OpenVolume::session_lost() {
+  if (client_ == nullptr) return;  // a command: its next request tells
+  const auto begin = [this]() -> Result<SessionId> {
+    meta::Metadata& metadata = owner_->metadata();
+    TRY_ASSIGN(const SessionId fresh, metadata.session_open(host_name(), mount_point));
+    TRY(metadata.store_open(fresh, staging_->uuid(), host_name(), staging_->folder(),
+                            staging_->nonce()));
+    return fresh;
+  };
+  const Result<SessionId> fresh = begin();
+  if (!fresh.ok()) {
+    log(LogLevel::kError, "no new session with the meta server: {}", fresh.error().text());
+    return;
+  }
+  log(LogLevel::kWarn,
+      "session {} was lost; session {} goes on without its locks and uncommitted bytes",
+      session_.load(), *fresh);
+  session_ = *fresh;
+  client_->session_lost(*fresh);
+}
+
 // The volume of a meta server.
 Status OpenVolume::connect() {
   rpc_executor_ = std::make_unique<ThreadPool>("rpc", kRpcThreads);
   const std::string description = fmt::format("{} process {}", host_name(), ::getpid());
-  TRY_ASSIGN(transport_, connect_to_owner(runtime_, *rpc_executor_, url_, description, {}));
+  const auto lost = [this, gate = session_gate_] { gate->pass([this] { session_lost(); }); };
+  TRY_ASSIGN(transport_, connect_to_owner(runtime_, *rpc_executor_, url_, description, lost));
   TRY_ASSIGN(session_,
              metasvc::make_remote_metadata(*transport_)->session_open(host_name(), mount_point));
   TRY_ASSIGN(owner_, metasvc::make_remote_owner(*transport_));
@@ -64,8 +88,10 @@ Status OpenVolume::connect() {
   return {};
 }
 
-Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_read(Runtime& runtime, const MetaUrl& url) {
+Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_read(Runtime& runtime, const MetaUrl& url,
+                                                             const std::string& mount_point) {
   auto opened = std::unique_ptr<OpenVolume>(new OpenVolume(runtime, url));
+  opened->mount_point = mount_point;
   if (url.is_remote()) {
     TRY(opened->connect());
     return opened;
@@ -84,7 +110,7 @@ Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_own(Runtime& runtime, co
 
 Result<std::unique_ptr<OpenVolume>> OpenVolume::open_whole(Runtime& runtime, const MetaUrl& url,
                                                            const OpenSettings& settings) {
-  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_read(runtime, url));
+  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_read(runtime, url, settings.mount_point));
   if (!settings.accept_lost_staging) TRY(opened->refuse_gone_stores());
   TRY(opened->own(settings));
   TRY(opened->start_client(settings));
