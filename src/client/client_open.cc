@@ -34,8 +34,9 @@ Result<OpenedFile> ClientImpl::opened(const Caller& who, InodeRef inode,
     // Its reply is newer than what the owner answered here, or it is not: known when it is there.
     while (shared_ && inode->committing) inode->turn_over.wait(inode->latch);
     const bool changed = committer_.changes().since(inode->ino, before);
-    CHECK(inode->known || !changed);  // callers see to it
-    if (!changed || shared_) {
+    // What is not known was not committed to while `inode` was held, and callers have asked again
+    // if it was before: then another inode of the same slot of Changes has changed.
+    if (!changed || shared_ || !inode->known) {
       pages_old = learn(*inode, from_owner.attr);
       if (from_owner.extents_known && from_owner.attr.data_version == inode->base_version) {
         inode->extents.put(inode->base_version, 0, from_owner.extents, false);

@@ -43,6 +43,7 @@ void add_lost(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 void add_meta(CLI::App& app, Context& context);
 void add_token(CLI::App& app, Context& context);
+void add_session(CLI::App& app, Context& context);
 
 // Called as mount.shoal; the exit status is mount(8)'s.
 int run_mount_helper(Runtime& runtime, int argc, char** argv);

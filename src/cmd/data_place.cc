@@ -43,7 +43,7 @@ Result<DataPlace> data_place(Runtime& runtime, const MetaUrl& url,
     place.host = *host;
     return place;
   }
-  if (url.servers.front().is_unix) {
+  if (!url.is_remote() || url.servers.front().is_unix) {
     TRY(make_dirs(runtime.fs, runtime_dir()));
     place.listen.is_unix = true;
     place.listen.path_or_host = join(runtime_dir(), fmt::format("data-{}.sock", ::getpid()));

@@ -17,7 +17,7 @@ struct DataPlace {
 };
 
 // As told, else where the meta server sees this machine: the same address with any port, or a Unix
-// socket of this process when the server is reached by one. EINVAL names --data-listen.
+// socket of this process when all mounts are on this machine. EINVAL names --data-listen.
 Result<DataPlace> data_place(Runtime& runtime, const MetaUrl& url,
                              const std::optional<NetAddress>& told);
 // HOST:PORT, [IPv6]:PORT or unix:PATH, as --data-listen takes it.

@@ -19,14 +19,6 @@ struct MetaArguments {
   bool background = false, client_certificate_optional = false, metadata_loss_accepted = false;
 };
 
-// HOST:PORT, or an absolute path of a Unix socket.
-Result<NetAddress> parse_listen(const std::string& text) {
-  const bool is_path = !text.empty() && text[0] == '/';
-  Result<NetAddress> address = NetAddress::parse((is_path ? "unix:" : "tcp:") + text);
-  if (address.ok()) return address;
-  return error(EINVAL, "--listen {}: use HOST:PORT, or the absolute path of a Unix socket", text);
-}
-
 Result<MetaServerSettings> make_settings(const MetaArguments& arguments) {
   MetaServerSettings settings;
   for (const std::string& text : arguments.listen) {

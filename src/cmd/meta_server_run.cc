@@ -52,14 +52,35 @@ Json status_json(const metasvc::MetaServer& server) {
   return json;
 }
 
-Result<std::string> serve_control(const metasvc::MetaServer& server, const std::string& command,
+Json sessions_json(const std::vector<metasvc::VolumeService::SessionStatus>& sessions) {
+  Json all = Json::array();
+  for (const auto& session : sessions) {
+    all.push_back({{"session", session.id},
+                   {"host", session.host},
+                   {"mount", session.description},
+                   {"silent_seconds", session.silent.count() / 1000},
+                   {"returned", session.returned}});
+  }
+  return all;
+}
+
+Result<std::string> serve_control(metasvc::MetaServer& server, const std::string& command,
                                   const std::string& arguments) {
   if (command == "meta-status") return status_json(server).dump();
+  const Json asked = Json::parse(arguments, nullptr, false);
+  const std::string volume = asked.is_object() ? asked.value("volume", "") : "";
   if (command == "token") {
-    const Json asked = Json::parse(arguments, nullptr, false);
-    TRY_ASSIGN(const std::string token,
-               server.token(asked.is_object() ? asked.value("volume", "") : ""));
+    TRY_ASSIGN(const std::string token, server.token(volume));
     return Json{{"token", token}}.dump();
+  }
+  if (command == "session-list") {
+    TRY_ASSIGN(const auto sessions, server.sessions(volume));
+    return Json{{"sessions", sessions_json(sessions)}}.dump();
+  }
+  if (command == "session-evict") {
+    const SessionId session = asked.value("session", SessionId{0});
+    TRY(server.evict(volume, session));
+    return Json{{"evicted", session}}.dump();
   }
   return error(EBUSY,
                "a meta server owns the volume; use shoal://{}/NAME instead of its engine's URL",
@@ -90,6 +111,13 @@ struct Ended {
 };
 
 }  // namespace
+
+Result<NetAddress> parse_listen(const std::string& text) {
+  const bool is_path = !text.empty() && text[0] == '/';
+  Result<NetAddress> address = NetAddress::parse((is_path ? "unix:" : "tcp:") + text);
+  if (address.ok()) return address;
+  return error(EINVAL, "--listen {}: use HOST:PORT, or the absolute path of a Unix socket", text);
+}
 
 NetAddress meta_control_address(const NetAddress& address) {
   NetAddress control;

@@ -24,6 +24,8 @@ struct MetaServerSettings {
 Status run_meta_server(Runtime& runtime, const MetaServerSettings& settings,
                        const std::function<void()>& ready);
 
+// --listen: HOST:PORT, or an absolute path of a Unix socket. EINVAL.
+Result<NetAddress> parse_listen(const std::string& text);
 // Where a server on this machine that listens at `address` answers commands.
 NetAddress meta_control_address(const NetAddress& address);
 

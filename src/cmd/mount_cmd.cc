@@ -26,6 +26,9 @@ struct MountArguments {
   std::string staging_size = "10G", data_listen;
   bool background = false, read_only = false, take_over = false, accept_lost = false, no_gc = false;
   std::chrono::milliseconds store_timeout{0}, holder_timeout{10'000};
+  std::string token_file, tls_ca;
+  bool soft = false;
+  std::chrono::milliseconds timeo{60'000};  // as NFS's default
 };
 
 std::string absolute(const std::string& path) {
@@ -40,6 +43,7 @@ constexpr Setting kSettings[] = {
     {"state-dir", &MountArguments::state_dir},    {"cache-dir", &MountArguments::cache_dir},
     {"cache-size", &MountArguments::cache_size},  {"staging-size", &MountArguments::staging_size},
     {"subdir", &MountArguments::subdir},          {"log", &MountArguments::log_file},
+    {"token-file", &MountArguments::token_file},  {"tls-ca", &MountArguments::tls_ca},
     {"data-listen", &MountArguments::data_listen}};
 
 // Words of -o that are settings of ours: so that fstab can say them.
@@ -63,6 +67,11 @@ Status take_own_options(MountArguments& arguments) {
       TRY_ASSIGN(arguments.store_timeout, parse_seconds(name, value));
     } else if (name == "holder_timeout") {
       TRY_ASSIGN(arguments.holder_timeout, parse_seconds(name, value));
+    } else if (name == "timeo") {  // tenths of a second, as NFS has it
+      TRY_ASSIGN(const std::chrono::milliseconds tens, parse_seconds(name, value));
+      arguments.timeo = tens / 10;
+    } else if (word == "soft" || word == "hard") {
+      arguments.soft = word == "soft";
     } else if (!word.empty()) {
       rest += (rest.empty() ? "" : ",") + word;
     }
@@ -128,6 +137,9 @@ Result<std::string> log_path(Runtime& runtime, const MountArguments& arguments) 
 
 Status mount_volume(Runtime& runtime, MountArguments arguments) {
   TRY_ASSIGN(const MountSettings settings, make_settings(arguments));
+  if (!arguments.token_file.empty()) runtime.remote.token_file = absolute(arguments.token_file);
+  if (!arguments.tls_ca.empty()) runtime.remote.tls.ca_file = absolute(arguments.tls_ca);
+  if (arguments.soft) runtime.remote.soft_timeout = arguments.timeo;
   TRY(check_mount(settings));
   if (!arguments.background) {
     return run_mount(runtime, settings, [] {});
@@ -172,9 +184,9 @@ void add_mount(CLI::App& app, Context& context) {
   sub->add_option(
       "-o", arguments->options,
       "mount options, comma-separated: ro, nosuid, nodev, noexec, attr_timeout=S, entry_timeout=S, "
-      "store_timeout=S (give up on the bucket; default: wait), holder_timeout=S (give up on "
-      "another "
-      "mount's staged data; default 10), no_FEATURE, and the settings above "
+      "store_timeout=S (give up on the bucket; default: wait), of a meta server's volume hard (the "
+      "default: wait for it) or soft,timeo=TENTHS (EIO), holder_timeout=S (give up on what only "
+      "another mount has; default 10), no_FEATURE, and the settings above "
       "as name=value");
   sub->add_flag("--take-over", arguments->take_over,
                 "mount although the bucket was last used by another copy of the metadata; that "

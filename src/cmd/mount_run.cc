@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "cmd/command.h"
+#include "cmd/owner_endpoint.h"
 #include "cmd/registry.h"
 #include "cmd/services.h"
 #include "cmd/signal_watch.h"
@@ -36,11 +37,18 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// The process that owns the volume may still be flushing after its unmount: wait for it, but not
-// for a live mount.
+// Another mount on this machine owns the volume: this one becomes its second session.
+Result<MetaUrl> url_of_owner(const MetaUrl& url, const OwnerProcess& owner) {
+  return MetaUrl::parse(fmt::format("shoal+unix://{}?volume={}",
+                                    endpoint_place(url.folder).address.path_or_host, owner.volume));
+}
+
+// The process that owns the volume may still be flushing after its unmount: wait for it. With a
+// live mount go together; `settings` then say how.
 Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
-                                                           const MountSettings& settings) {
+                                                           MountSettings& settings) {
   const auto begin = runtime.clock.since_boot();
+  const std::string volume_folder = settings.url.folder;
   for (;;) {
     Result<std::unique_ptr<OpenVolume>> volume =
         OpenVolume::open_whole(runtime, settings.url, settings.open);
@@ -51,10 +59,10 @@ Result<std::unique_ptr<OpenVolume>> open_after_predecessor(Runtime& runtime,
     const std::optional<OwnerProcess> owner = live_owner(runtime, settings.url);
     std::string what = "the previous mount of " + settings.url.to_string() + " to finish";
     if (owner && !owner->detached) {
-      return error(
-          EBUSY,
-          "the volume is mounted at {} by process {}; unmount it first with: shoal umount {}",
-          owner->mount_point, owner->pid, owner->mount_point);
+      end_progress();
+      TRY_ASSIGN(settings.url, url_of_owner(settings.url, *owner));
+      runtime.remote.token_file = endpoint_place(volume_folder).token_file;
+      return OpenVolume::open_whole(runtime, settings.url, settings.open);
     }
     if (owner) {
       what = fmt::format("process {}, which serves files still open below {}", owner->pid,
@@ -141,10 +149,10 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
   TRY_ASSIGN(fuse::ParsedOptions parsed, parsed_options(settings));
   MountSettings effective = settings;
   effective.open.client.read_only |= parsed.mount.read_only();
+  effective.open.mount_point = settings.mount_point;
   TRY_ASSIGN(const std::unique_ptr<OpenVolume> volume, open_after_predecessor(runtime, effective));
   TRY_ASSIGN(parsed.session.root, resolve_subdir(*volume, settings.subdir));
   if (parsed.mount.source == "shoal") parsed.mount.source = volume->volume().name;
-  volume->mount_point = settings.mount_point;
 
   TRY_ASSIGN(const std::unique_ptr<fuse::Mount> mount,
              fuse::Mount::attach(settings.mount_point, parsed.mount));
@@ -159,10 +167,10 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
   if (Status ahead = mount->set_read_ahead(kReadAheadKib); !ahead.ok()) {
     log(LogLevel::kInfo, "read-ahead stays at the kernel's default: {}", ahead.error().text());
   }
-  if (settings.url.is_remote()) TRY(make_dirs(runtime.fs, runtime_dir()));
+  if (effective.url.is_remote()) TRY(make_dirs(runtime.fs, runtime_dir()));
   TRY_ASSIGN(
       const auto control,
-      rpc::ControlServer::start(runtime.net, settings.url.control_address(),
+      rpc::ControlServer::start(runtime.net, effective.url.control_address(),
                                 [&volume](const std::string& command, const std::string& arguments,
                                           const Progress& progress) {
                                   return serve_command(*volume, command, arguments, progress);
@@ -170,8 +178,12 @@ Status run_mount(Runtime& runtime, const MountSettings& settings,
   struct stat info {};
   const bool known = ::stat(settings.mount_point.c_str(), &info) == 0;
   if (known) {
-    TRY(register_mount({info.st_dev, ::getpid(), settings.mount_point, settings.url.to_string(),
-                        volume->volume().name, settings.url.control_address().to_string()}));
+    TRY(register_mount({info.st_dev, ::getpid(), settings.mount_point, effective.url.to_string(),
+                        volume->volume().name, effective.url.control_address().to_string()}));
+  }
+  std::unique_ptr<OwnerEndpoint> endpoint;
+  if (volume->owned_here() && effective.url.kind == MetaUrl::Kind::kRocksdb) {
+    TRY_ASSIGN(endpoint, OwnerEndpoint::start(*volume));
   }
   std::unique_ptr<Periodic> garbage;
   // Elsewhere one job does it for all mounts: shoal gc.

@@ -11,6 +11,7 @@
 #include "cmd/remote_volume.h"
 #include "engine/for_each.h"
 #include "format/keys.h"
+#include "meta/access_token.h"
 #include "meta/dump.h"
 #include "meta/grouping.h"
 #include "metasvc/remote_owner.h"
@@ -28,6 +29,7 @@ constexpr int kDataThreads = 8;
 }  // namespace
 
 OpenVolume::~OpenVolume() {
+  session_gate_->shut();
   // The client journals and commits what is buffered, while everything below it still runs.
   client_.reset();
   holder_service_.reset();
@@ -56,11 +58,34 @@ OpenVolume::~OpenVolume() {
   if (rpc_executor_ != nullptr) rpc_executor_->stop();
 }
 
+// The meta server has ended the session: this machine was cut off for too long, or evicted.
+void OpenVolume::session_lost() {
+  if (client_ == nullptr) return;  // a command: its next request tells
+  const auto begin = [this]() -> Result<SessionId> {
+    meta::Metadata& metadata = owner_->metadata();
+    TRY_ASSIGN(const SessionId fresh, metadata.session_open(host_name(), mount_point));
+    TRY(metadata.store_open(fresh, staging_->uuid(), host_name(), staging_->folder(),
+                            staging_->nonce(), data_address_));
+    return fresh;
+  };
+  const Result<SessionId> fresh = begin();
+  if (!fresh.ok()) {
+    log(LogLevel::kError, "no new session with the meta server: {}", fresh.error().text());
+    return;
+  }
+  log(LogLevel::kWarn,
+      "session {} was lost; session {} goes on without its locks and uncommitted bytes",
+      session_.load(), *fresh);
+  session_ = *fresh;
+  client_->session_lost(*fresh);
+}
+
 // The volume of a meta server.
 Status OpenVolume::connect() {
   rpc_executor_ = std::make_unique<ThreadPool>("rpc", kRpcThreads);
   const std::string description = fmt::format("{} process {}", host_name(), ::getpid());
-  TRY_ASSIGN(transport_, connect_to_owner(runtime_, *rpc_executor_, url_, description, {}));
+  const auto lost = [this, gate = session_gate_] { gate->pass([this] { session_lost(); }); };
+  TRY_ASSIGN(transport_, connect_to_owner(runtime_, *rpc_executor_, url_, description, lost));
   TRY_ASSIGN(session_,
              metasvc::make_remote_metadata(*transport_)->session_open(host_name(), mount_point));
   TRY_ASSIGN(owner_, metasvc::make_remote_owner(*transport_));
@@ -69,8 +94,10 @@ Status OpenVolume::connect() {
   return {};
 }
 
-Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_read(Runtime& runtime, const MetaUrl& url) {
+Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_read(Runtime& runtime, const MetaUrl& url,
+                                                             const std::string& mount_point) {
   auto opened = std::unique_ptr<OpenVolume>(new OpenVolume(runtime, url));
+  opened->mount_point = mount_point;
   if (url.is_remote()) {
     TRY(opened->connect());
     return opened;
@@ -89,7 +116,7 @@ Result<std::unique_ptr<OpenVolume>> OpenVolume::open_to_own(Runtime& runtime, co
 
 Result<std::unique_ptr<OpenVolume>> OpenVolume::open_whole(Runtime& runtime, const MetaUrl& url,
                                                            const OpenSettings& settings) {
-  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_read(runtime, url));
+  TRY_ASSIGN(std::unique_ptr<OpenVolume> opened, open_to_read(runtime, url, settings.mount_point));
   if (!settings.accept_lost_staging) TRY(opened->refuse_gone_stores());
   TRY(opened->own(settings));
   TRY(opened->start_client(settings));
@@ -240,18 +267,24 @@ Status OpenVolume::open_cache(const OpenSettings& settings) {
 // Slices that are staged elsewhere, and here for others.
 Status OpenVolume::start_holders(const OpenSettings& settings) {
   data_executor_ = std::make_unique<ThreadPool>("data", kDataThreads);
-  TRY_ASSIGN(const DataPlace place, data_place(runtime_, url_, settings.data_listen));
-  TRY_ASSIGN(const std::string token, find_token(runtime_.remote, url_.volume));
   const rpc::Seams seams{runtime_.net, *data_executor_, runtime_.clock, runtime_.random};
+  std::string volume = volume_.name, token;
+  if (url_.is_remote()) {
+    volume = url_.volume;
+    TRY_ASSIGN(token, find_token(runtime_.remote, volume));
+  } else {
+    TRY_ASSIGN(token, meta::draw_access_token(*engine_, runtime_.random, /*renew=*/false));
+  }
   const std::string description = fmt::format("{} process {}", host_name(), ::getpid());
   holders_ = std::make_unique<data::Holders>(
       seams, owner_->metadata(),
-      data::HoldersOptions{url_.volume, token, description, settings.holder_timeout});
+      data::HoldersOptions{volume, token, description, settings.holder_timeout});
   reader_ = data::Reader::make(
       {*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid, holders_.get()},
       staging_.get(), {});
-  TRY_ASSIGN(holder_service_, data::HolderService::start(seams, *staging_, *reader_,
-                                                         {place.listen, url_.volume, token}));
+  TRY_ASSIGN(const DataPlace place, data_place(runtime_, url_, settings.data_listen));
+  TRY_ASSIGN(holder_service_,
+             data::HolderService::start(seams, *staging_, *reader_, {place.listen, volume, token}));
   data_address_ = place.reached_at(holder_service_->address()).to_string();
   log(LogLevel::kInfo, "serving what is staged here at {}", data_address_);
   return {};
@@ -267,12 +300,9 @@ Status OpenVolume::start_client(const OpenSettings& settings) {
   const data::StagingSeams seams{runtime_.fs, runtime_.clock, runtime_.random, *executor_, *store_};
   const data::StagingIdentity identity{volume_.uuid, volume_.lineage, host_name()};
   TRY_ASSIGN(staging_, data::Staging::open(seams, state_dir, identity, settings.staging));
-  if (url_.is_remote()) {
-    TRY(start_holders(settings));
-  } else {
+  TRY(start_holders(settings));
+  if (!url_.is_remote()) {
     TRY_ASSIGN(session_, metadata.session_open(host_name(), mount_point));
-    reader_ = data::Reader::make({*store_, *cache_, *read_executor_, runtime_.clock, volume_.uuid},
-                                 staging_.get(), {});
   }
   TRY_ASSIGN(const uint32_t store_number,
              metadata.store_open(session_, staging_->uuid(), host_name(), staging_->folder(),

@@ -2,6 +2,7 @@
 // or by a meta server to which it has a session. Members are destroyed in the right order.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,10 +19,12 @@
 #include "meta/owner.h"
 #include "metasvc/remote_transport.h"
 #include "object/object_store.h"
+#include "sys/gate.h"
 
 namespace shoal::cmd {
 
 struct OpenSettings {
+  std::string mount_point;           // of a mount, for `status` and the owner's list of sessions
   bool take_over = false;            // mount although the bucket knows a newer life of the metadata
   bool though_moved = false;         // a dump --move that is repeated
   bool accept_lost_staging = false;  // mount although staging of this host is gone
@@ -39,7 +42,8 @@ struct OpenSettings {
 class OpenVolume {
  public:
   // Metadata for reading only: nothing is changed, no epoch taken.
-  static Result<std::unique_ptr<OpenVolume>> open_to_read(Runtime& runtime, const MetaUrl& url);
+  static Result<std::unique_ptr<OpenVolume>> open_to_read(Runtime& runtime, const MetaUrl& url,
+                                                          const std::string& mount_point = {});
   // As its owner: checks the bucket's marker, takes an epoch, writes the marker.
   static Result<std::unique_ptr<OpenVolume>> open_to_own(Runtime& runtime, const MetaUrl& url,
                                                          const OpenSettings& settings);
@@ -70,12 +74,12 @@ class OpenVolume {
   // Stores of this machine whose staging folder is gone: number → folder.
   Result<std::unordered_map<uint32_t, std::string>> gone_stores();
 
-  // A mount adds what it knows for `status`.
-  std::string mount_point;
+  std::string mount_point;  // "" unless a mount
 
  private:
   OpenVolume(Runtime& runtime, MetaUrl url) : runtime_(runtime), url_(std::move(url)) {}
   Status connect();
+  void session_lost();
   Status own(const OpenSettings& settings);
   Status start_client(const OpenSettings& settings);
   Status open_cache(const OpenSettings& settings);
@@ -108,7 +112,8 @@ class OpenVolume {
   std::unique_ptr<data::HolderService> holder_service_;
   std::string data_address_;  // as others reach it
   std::unique_ptr<client::Client> client_;
-  SessionId session_ = 0;
+  std::atomic<SessionId> session_ = 0;
+  std::shared_ptr<Gate> session_gate_ = std::make_shared<Gate>();  // of session_lost()
   data::ReplayReport replay_;
 };
 

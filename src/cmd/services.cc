@@ -131,8 +131,8 @@ std::optional<OwnerProcess> live_owner(Runtime& runtime, const MetaUrl& url) {
   const auto told = rpc::ask(runtime.net, url.control_address(), "status", "{}", nullptr);
   if (!told.ok() || !*told) return std::nullopt;
   const Json status = Json::parse(**told, nullptr, false);
-  return OwnerProcess{status.value("mount_point", "?"), status.value("owner_pid", int64_t{0}),
-                      status.value("detached", false)};
+  return OwnerProcess{status.value("volume", ""), status.value("mount_point", "?"),
+                      status.value("owner_pid", int64_t{0}), status.value("detached", false)};
 }
 
 Result<std::string> run_on_mount(Runtime& runtime, const std::string& path,

@@ -24,6 +24,7 @@ enum class Need { kRead, kOwn, kWhole };  // how the volume is opened when no pr
 Result<std::string> run_on_volume(Runtime& runtime, const MetaUrl& url, Need need,
                                   const std::string& command, const std::string& arguments_json);
 struct OwnerProcess {
+  std::string volume;  // its name
   std::string mount_point;
   int64_t pid = 0;
   bool detached = false;  // by umount -l: it still serves those who have files open

@@ -42,6 +42,7 @@ void add_all(CLI::App& app, shoal::cmd::Context& context) {
   add_destroy(app, context);
   add_meta(app, context);
   add_token(app, context);
+  add_session(app, context);
   add_version(app, context);
 }
 

@@ -30,13 +30,24 @@ class Server final : public MetaServer {
     return sum;
   }
   Result<std::string> token(const std::string& volume) const override {
-    for (const auto& host : hosts_) {
-      if (host->volume() == volume) return host->token();
-    }
-    return error(ENOENT, "no volume of this name");
+    VolumeHost* host = find(volume);
+    return host != nullptr ? host->token() : Result<std::string>(no_such(volume));
+  }
+  Result<std::vector<VolumeService::SessionStatus>> sessions(
+      const std::string& volume) const override {
+    VolumeHost* host = find(volume);
+    if (host == nullptr) return no_such(volume);
+    return host->sessions();
+  }
+  Status evict(const std::string& volume, SessionId session) override {
+    VolumeHost* host = find(volume);
+    return host != nullptr ? host->evict(session) : Status(no_such(volume));
   }
 
  private:
+  static Error no_such(const std::string& volume) {
+    return error(ENOENT, "this server has no volume '{}'", volume);
+  }
   VolumeHost* find(const std::string& volume) const {
     for (const auto& host : hosts_) {
       if (host->volume() == volume) return host.get();

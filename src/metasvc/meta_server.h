@@ -30,7 +30,10 @@ class MetaServer {
   virtual std::vector<HostStatus> status() const = 0;
   virtual std::vector<NetAddress> addresses() const = 0;  // with the ports that 0 became
   virtual size_t connections() const = 0;
-  // ENOENT: none of these volumes.
+  // As VolumeHost's. ENOENT: none of these volumes.
+  virtual Result<std::vector<VolumeService::SessionStatus>> sessions(
+      const std::string& volume) const = 0;
+  virtual Status evict(const std::string& volume, SessionId session) = 0;
   virtual Result<std::string> token(const std::string& volume) const = 0;
 };
 

@@ -62,7 +62,7 @@ bool may_be_repeated(uint16_t method) {
 
 class Service final : public VolumeService {
  public:
-  Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clock& clock,
+  Service(meta::OwnerHandle& owner, engine::GroupCommit* group, const Clock& clock,
           std::vector<meta::Grouped::Note> notes, ServiceOptions options);
 
   void call(const CallPtr& call) override;
@@ -86,6 +86,9 @@ class Service final : public VolumeService {
   void heard_from(Session& session, const std::shared_ptr<rpc::Peer>& peer);
   void restore(const std::vector<meta::Grouped::Note>& notes);
   bool hold_back(const CallPtr& call);
+  void forget_note(uint64_t n) {
+    if (group_ != nullptr) group_->forget_note(n);
+  }
   void serve_held_back();
   void somebody_returned();
 
@@ -106,7 +109,7 @@ class Service final : public VolumeService {
 
   meta::Metadata& metadata_;
   meta::SessionKeeper& keeper_;
-  engine::GroupCommit& group_;
+  engine::GroupCommit* group_;
   const Clock& clock_;
   const ServiceOptions options_;
   const std::chrono::nanoseconds serves_at_;  // at the latest
@@ -117,7 +120,7 @@ class Service final : public VolumeService {
   std::vector<CallPtr> held_back_ GUARDED_BY(mutex_);
 };
 
-Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clock& clock,
+Service::Service(meta::OwnerHandle& owner, engine::GroupCommit* group, const Clock& clock,
                  std::vector<meta::Grouped::Note> notes, ServiceOptions options)
     : metadata_(owner.metadata()),
       keeper_(*owner.sessions()),
@@ -125,7 +128,6 @@ Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clo
       clock_(clock),
       options_(options),
       serves_at_(clock.since_boot() + options.return_wait) {
-  MutexLock lock(mutex_);
   for (const meta::KeptSession& kept : keeper_.kept_sessions()) {
     auto session =
         std::make_shared<Session>(kept.id, options_.slots_max, kept.host, kept.description);
@@ -136,11 +138,14 @@ Service::Service(meta::OwnerHandle& owner, engine::GroupCommit& group, const Clo
       session->replies.allow_gaps();
     }
     hear_events(session);
+    MutexLock lock(mutex_);
     sessions_.emplace(kept.id, std::move(session));
     ++away_;
   }
-  serving_ = away_ == 0;
-  lock.unlock();
+  {
+    MutexLock lock(mutex_);
+    serving_ = away_ == 0;
+  }
   restore(notes);
 }
 
@@ -154,12 +159,12 @@ void Service::restore(const std::vector<meta::Grouped::Note>& notes) {
   for (const meta::Grouped::Note& packed : notes) {
     Result<Note> note = decode<Note>(packed.note);
     if (!note.ok() || note->slot >= options_.slots_max || find(note->session) == nullptr) {
-      group_.forget_note(packed.n);
+      forget_note(packed.n);
       continue;
     }
     Newest& at = newest[{note->session, note->slot}];
     const bool newer = note->sequence > at.note.sequence;
-    if (const uint64_t older = newer ? at.n : packed.n; older != 0) group_.forget_note(older);
+    if (const uint64_t older = newer ? at.n : packed.n; older != 0) forget_note(older);
     if (newer) at = {packed.n, *std::move(note)};
   }
   for (auto& [key, found] : newest) {
@@ -333,7 +338,7 @@ void Service::end_session(const SessionPtr& session, std::string_view why) {
     log(LogLevel::kWarn, "session {} could not be closed: {}", session->id,
         closed.error().to_string());
   }
-  for (const auto& [slot, n] : notes) group_.forget_note(n);
+  for (const auto& [slot, n] : notes) forget_note(n);
   if (was_away) somebody_returned();
 }
 
@@ -399,7 +404,8 @@ Result<std::string> Service::run(const SessionPtr& session, const Call& call) {
 
 // Not before what was read or done is durable: a successor must not know less than was told.
 void Service::when_durable(Result<std::string> result, Answer done) {
-  group_.when_durable([done = std::move(done), result = std::move(result)](const Status& durable) {
+  if (group_ == nullptr) return done(std::move(result));
+  group_->when_durable([done = std::move(done), result = std::move(result)](const Status& durable) {
     // It may or may not be found by the next owner, who is asked the same again.
     done(durable.ok() ? result : Error(error(kNotTheOwner, "{}", durable.error().text())));
   });
@@ -431,9 +437,9 @@ void Service::execute_once(const SessionPtr& session, const CallPtr& call) {
     if (of_earlier_owner) opened_before(*session, *call, begun->reply);
     return answer(*call, begun->reply);
   }
-  if (acknowledged != 0) group_.forget_note(acknowledged);
+  if (acknowledged != 0) forget_note(acknowledged);
 
-  group_.begin_operation();
+  if (group_ != nullptr) group_->begin_operation();
   const Result<std::string> result = run(session, *call);
   const KeptReply reply = kept(result);
   const Note note{session->id, id.slot, id.sequence, reply.code, reply.body};
@@ -442,7 +448,8 @@ void Service::execute_once(const SessionPtr& session, const CallPtr& call) {
   const size_t bytes_max =
       may_be_repeated(call->method()) ? kRepeatedNoteBytesMax : engine::kNoteBytesMax;
   const bool keep = packed.size() <= bytes_max;
-  const uint64_t n = group_.end_operation(keep ? std::move(packed) : std::string());
+  const uint64_t n =
+      group_ == nullptr ? 0 : group_->end_operation(keep ? std::move(packed) : std::string());
   if (n != 0) {
     MutexLock lock(session->mutex);
     if (!session->ended) session->notes[id.slot] = n;
@@ -514,7 +521,7 @@ Result<std::string> Service::wait_for_lock(const SessionPtr& session, const Call
 
 // (Not before the next owner would know of it.)
 void Service::lock_done(const SessionPtr& session, uint64_t wait, int code) {
-  group_.when_durable([session, wait, code](const Status& durable) {
+  const auto tell = [session, wait, code](const Status& durable) {
     if (!durable.ok()) return;  // the next owner is asked again
     std::shared_ptr<rpc::Peer> peer;
     {
@@ -531,7 +538,8 @@ void Service::lock_done(const SessionPtr& session, uint64_t wait, int code) {
     done.wait = wait;
     done.code = code;
     if (peer != nullptr) peer->notify(LockDone::kNumber, encode(done));
-  });
+  };
+  group_ == nullptr ? tell(Status()) : group_->when_durable(tell);
 }
 
 Result<std::string> Service::cancel_lock(const SessionPtr& session, const Call& call) {
@@ -553,7 +561,7 @@ Result<std::string> Service::cancel_lock(const SessionPtr& session, const Call& 
 }  // namespace
 
 std::unique_ptr<VolumeService> VolumeService::make(meta::OwnerHandle& owner,
-                                                   engine::GroupCommit& group, const Clock& clock,
+                                                   engine::GroupCommit* group, const Clock& clock,
                                                    std::vector<meta::Grouped::Note> notes,
                                                    ServiceOptions options) {
   return std::make_unique<Service>(owner, group, clock, std::move(notes), options);

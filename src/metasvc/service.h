@@ -41,9 +41,10 @@ struct ServiceOptions {
 class VolumeService {
  public:
   // `owner` works on `group`; `notes` are what earlier owners' services answered, as
-  // meta::group_commits found them. All outlive the service; so does the rpc server whose calls it
-  // gets, until it was stopped.
-  static std::unique_ptr<VolumeService> make(meta::OwnerHandle& owner, engine::GroupCommit& group,
+  // meta::group_commits found them. Without a group (null) replies do not wait for anything, and
+  // exactly-once ends with this process. All outlive the service; so does the rpc server whose
+  // calls it gets, until it was stopped.
+  static std::unique_ptr<VolumeService> make(meta::OwnerHandle& owner, engine::GroupCommit* group,
                                              const Clock& clock,
                                              std::vector<meta::Grouped::Note> notes,
                                              ServiceOptions options);

@@ -41,7 +41,7 @@ struct ServiceTest : ::testing::Test {
     meta::Grouped grouped = meta::group_commits(*engine, sending).value();
     groups = std::move(grouped.engine);
     owner = meta::open_owner(*groups, real_clock, random, pool).value();
-    service = VolumeService::make(*owner, *groups, clock, std::move(grouped.notes), {});
+    service = VolumeService::make(*owner, groups.get(), clock, std::move(grouped.notes), {});
   }
   // As SIGKILL: nobody is told anything any more, and what was not underneath is gone. By turns
   // much is done that nobody was told of, or little.

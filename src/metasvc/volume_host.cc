@@ -47,10 +47,16 @@ class Host final : public VolumeHost {
     return token_;
   }
   HostStatus status() const override;
+  Result<std::vector<VolumeService::SessionStatus>> sessions() const override;
+  Status evict(SessionId session) override;
   void call(const std::shared_ptr<rpc::Call>& call) override;
   void stop() override;
 
  private:
+  std::shared_ptr<Owning> owning() const {
+    MutexLock lock(mutex_);
+    return owning_;
+  }
   void run();
   bool stopping() const {
     MutexLock lock(mutex_);
@@ -97,12 +103,24 @@ HostStatus Host::status() const {
   return status;
 }
 
+Error not_the_owner() { return error(kNotTheOwner, "this server does not own the volume"); }
+
+Result<std::vector<VolumeService::SessionStatus>> Host::sessions() const {
+  Result<std::vector<VolumeService::SessionStatus>> told = not_the_owner();
+  if (const std::shared_ptr<Owning> owning = this->owning())
+    owning->gate.pass([&] { told = owning->service->sessions(); });
+  return told;
+}
+
+Status Host::evict(SessionId session) {
+  Status done = not_the_owner();
+  if (const std::shared_ptr<Owning> owning = this->owning())
+    owning->gate.pass([&] { done = owning->service->evict(session); });
+  return done;
+}
+
 void Host::call(const std::shared_ptr<rpc::Call>& call) {
-  std::shared_ptr<Owning> owning;
-  {
-    MutexLock lock(mutex_);
-    owning = owning_;
-  }
+  const std::shared_ptr<Owning> owning = this->owning();
   bool served = false;
   if (owning != nullptr && election_->in_term()) {
     owning->gate.pass([&] {
@@ -110,7 +128,7 @@ void Host::call(const std::shared_ptr<rpc::Call>& call) {
       owning->service->call(call);
     });
   }
-  if (!served) call->fail(error(kNotTheOwner, "this server does not own the volume"));
+  if (!served) call->fail(not_the_owner());
 }
 
 void Host::stop() {
@@ -215,7 +233,7 @@ Status Host::take_over() {
   owning->jobs = std::make_unique<JobDispatch>(owning->owner->maintenance(), *owning->group);
   ServiceOptions service = options_.service;
   service.jobs = owning->jobs.get();
-  owning->service = VolumeService::make(*owning->owner, *owning->group, seams_.clock,
+  owning->service = VolumeService::make(*owning->owner, owning->group.get(), seams_.clock,
                                         std::move(grouped.notes), service);
   const format::OwnerMarker marker = owning->owner->marker();
   log(LogLevel::kInfo, "{}: owner of volume '{}' with epoch {}", options_.name, before.name,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "metasvc/election.h"
@@ -57,6 +58,9 @@ class VolumeHost {
   // The token of its mounts. ENOENT while the engine was not reached.
   virtual Result<std::string> token() const = 0;
   virtual HostStatus status() const = 0;
+  // Of the owner; EREMOTE when another server is it.
+  virtual Result<std::vector<VolumeService::SessionStatus>> sessions() const = 0;
+  virtual Status evict(SessionId session) = 0;
   // Executes a request on this thread, or fails it with kNotTheOwner.
   virtual void call(const std::shared_ptr<rpc::Call>& call) = 0;
   // Gives the volume up, so that a standby need not wait. Idempotent.

@@ -68,12 +68,9 @@ def a_mount_point_that_is_a_file(world):
 
 @state
 def a_volume_that_is_mounted_already(world):
-    other = world.path / "second"
-    other.mkdir()
     world.volume.mount()
     at = str(world.volume.at)
     refused(world, "{mount}", f"{at} is a mount of volume 'one' already", "shoal umount")
-    refused(world, f"mount {{meta}} {other} {world.mount_options()}", f"is mounted at {at}", f"shoal umount {at}")
     refused(world, "format {meta} one --bucket {bucket}", f"is mounted at {at}", f"shoal umount {at}")
     refused(world, "destroy {meta} --uuid x", f"is mounted at {at}", f"shoal umount {at}")
     refused(world, "fsck {meta} --repair", f"is mounted at {at}", "unmount it before --repair")

@@ -24,7 +24,10 @@ class DriverTest(unittest.TestCase):
     def test_each_lie_is_rejected(self):
         for lie in LIES:
             with self.subTest(lie=lie):
-                done = self.drive("--seconds", "2", "--plant", lie)
+                for _ in range(5):  # on a busy machine nothing may come to lie about in 2 s
+                    done = self.drive("--seconds", "2", "--plant", lie)
+                    if done.returncode != 0:
+                        break
                 self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
                 self.assertRegex(done.stdout, r"rejected: \d+ faults")
 
