@@ -164,8 +164,10 @@ with open(sys.argv[1], "r+") as file:
 def a_database_is_written_from_two_mounts(scratch):
     volume = shared(scratch)
     mounts = [volume.mount("a"), volume.mount("b")]
-    with sqlite3.connect(mounts[0].at / "db", timeout=60) as database:
-        database.execute("create table t (who integer, number integer)")
+    database = sqlite3.connect(mounts[0].at / "db", timeout=60)
+    database.execute("create table t (who integer, number integer)")
+    database.commit()
+    database.close()
     errors = []
 
     def insert(mount, who):
