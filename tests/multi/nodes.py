@@ -94,6 +94,25 @@ def read_before_the_bucket_has_it(scratch):
     volume.fsck()
 
 
+def second_mount_of_an_embedded_volume(scratch):
+    """Both ways, between the mount that owns the volume and one that connected to it."""
+    volume = e2e.Volume(scratch, "demo", f"file://{scratch.path}/bucket")
+    volume.mount()
+    second = scratch.path / "second"
+    second.mkdir()
+    e2e.run(e2e.SHOAL, "mount", volume.meta, second, "--background", "--state-dir", scratch.path / "s2", "--cache-dir",
+            scratch.path / "c2", "--log", scratch.path / "second.log")
+    for here, there in ((volume.at, second), (second, volume.at)):
+        write(here / f"from-{here.name}", content(1, 300_000))
+        check(there / f"from-{here.name}", content(1, 300_000))
+    if stored_segments(scratch):
+        raise e2e.E2eError("the bucket has segments already: nothing was proved")
+    e2e.run(e2e.SHOAL, "umount", second)
+    check(volume.at / "from-second", content(1, 300_000))
+    volume.unmount()
+    volume.fsck()
+
+
 def holder_is_killed_and_comes_back(scratch):
     """SIGKILL of A: B waits for its bytes, and gets them when A is mounted again."""
     volume = shared(scratch)
@@ -307,7 +326,7 @@ def checkpoints(scratch):
     b.unmount()
 
 
-CHECKS = [read_before_the_bucket_has_it, holder_is_killed_and_comes_back, node_is_lost_with_its_disks,
+CHECKS = [read_before_the_bucket_has_it, second_mount_of_an_embedded_volume, holder_is_killed_and_comes_back, node_is_lost_with_its_disks,
           returning_node_never_overtakes, rename_over_waits_for_the_holder, checkpoints]
 
 
