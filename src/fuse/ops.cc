@@ -270,8 +270,6 @@ void Ops::reply_attr(const Reply& reply, const Result<client::Attr>& attr) {
   reply.ok(encoder(answer.attributes(node)).attr_out(*attr));
 }
 
-int Ops::code_of_node(int code) const {
-  return code == ENOENT && client_.shared() ? ESTALE : code;
-}
+int Ops::code_of_node(int code) const { return code == ENOENT && client_.shared() ? ESTALE : code; }
 
 }  // namespace shoal::fuse
