@@ -33,4 +33,23 @@ inline Time decode_time(Decoder& in) {
   return time;
 }
 
+inline constexpr uint8_t kRecordFormat = 1;
+
+inline bool decode_bool(Decoder& in) {
+  const uint8_t v = in.u8();
+  if (v > 1) in.fail();
+  return v == 1;
+}
+
+// Every record starts with it.
+inline Status decode_format(Decoder& in, std::string_view what) {
+  const uint8_t format = in.u8();
+  if (format > kRecordFormat) {
+    return error(ENOTSUP, "{} record of format {}: made by a newer shoal; use that one", what,
+                 format);
+  }
+  if (format == 0) in.fail();
+  return in.status(what);
+}
+
 }  // namespace shoal::format

@@ -1,11 +1,10 @@
 #include "format/locks.h"
 
-#include "base/coding.h"
+#include "format/fields_internal.h"
 
 namespace shoal::format {
 namespace {
 
-constexpr uint8_t kFormat = 1;
 constexpr size_t kLockBytesMin = 8;  // a byte for each field at least
 
 }  // namespace
@@ -13,7 +12,7 @@ constexpr size_t kLockBytesMin = 8;  // a byte for each field at least
 std::string encode_locks(const std::vector<HeldLock>& locks) {
   std::string value;
   Encoder out(value);
-  out.u8(kFormat);
+  out.u8(kRecordFormat);
   out.varint(locks.size());
   for (const HeldLock& lock : locks) {
     out.varint(lock.session);
@@ -30,10 +29,7 @@ std::string encode_locks(const std::vector<HeldLock>& locks) {
 
 Result<std::vector<HeldLock>> decode_locks(std::string_view value) {
   Decoder in(value);
-  const uint8_t format = in.u8();
-  if (format > kFormat)
-    return error(ENOTSUP, "lock record of format {}: made by a newer shoal; use that one", format);
-  if (format == 0) in.fail();
+  TRY(decode_format(in, "lock"));
   const uint64_t count = in.varint();
   if (count > in.remaining() / kLockBytesMin) in.fail();
   std::vector<HeldLock> locks;
@@ -41,9 +37,7 @@ Result<std::vector<HeldLock>> decode_locks(std::string_view value) {
     HeldLock lock;
     lock.session = in.varint();
     lock.kind = in.u8();
-    const uint8_t write = in.u8();
-    if (write > 1) in.fail();
-    lock.write = write == 1;
+    lock.write = decode_bool(in);
     lock.start = in.varint();
     lock.end = in.varint();
     lock.owner = in.varint();

@@ -7,7 +7,7 @@
 namespace shoal::format {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = kRecordFormat;
 constexpr size_t kOpensMax = 64;
 constexpr uint64_t kNoncesMax = 1 << 12;
 constexpr uint8_t kHasLineageBefore = 1;
@@ -17,12 +17,6 @@ uint32_t decode_u32(Decoder& in) {
   const uint64_t v = in.varint();
   if (v > 0xffffffffu) in.fail();
   return static_cast<uint32_t>(v);
-}
-
-bool decode_bool(Decoder& in) {
-  const uint8_t v = in.u8();
-  if (v > 1) in.fail();
-  return v == 1;
 }
 
 // Appended after the first volumes were made: left out while there is nothing to say, so that their
@@ -43,17 +37,6 @@ void decode_moves(Decoder& in, Volume& volume) {
   if ((flags & ~(kHasLineageBefore | kHasMoved)) != 0) in.fail();
   if ((flags & kHasLineageBefore) != 0) volume.lineage_before = in.le64();
   if ((flags & kHasMoved) != 0) volume.moved = decode_time(in);
-}
-
-// Every record starts with it.
-Status decode_format(Decoder& in, std::string_view what) {
-  const uint8_t format = in.u8();
-  if (format > kFormat) {
-    return error(ENOTSUP, "{} record of format {}: made by a newer shoal; use that one", what,
-                 format);
-  }
-  if (format == 0) in.fail();
-  return in.status(what);
 }
 
 }  // namespace

@@ -66,6 +66,37 @@ TEST(GivenOut, answers_live_for_a_second_once_the_volume_is_shared) {
   EXPECT_EQ(getattr(kernel, file.node).attr_valid, 1u);
 }
 
+// The reply to OPEN has no size in it, and a read ends at the size that the kernel believes in.
+TEST(Shared, an_open_whose_pages_are_not_kept_drops_the_attributes_before_its_reply) {
+  FakeKernel kernel;
+  const auto file = kernel.create(1, "f");
+  become_shared(kernel);
+  const auto open = [&] {
+    kernel.call(FUSE_OPEN, file.node, raw(fuse_open_in{O_RDONLY, 0}));
+    return nodes_in(kernel.transport.take_notifications());
+  };
+  EXPECT_EQ(open(), std::multiset<uint64_t>{}) << "nobody changed it";
+  kernel.client.set_keep_cache(false);
+  EXPECT_EQ(open(), std::multiset<uint64_t>{file.node});
+}
+
+// The kernel looks the name up again before it tells the program.
+TEST(Shared, a_node_that_is_gone_is_a_stale_one) {
+  FakeKernel kernel;
+  const auto file = kernel.create(1, "f");
+  const auto code = [&](uint32_t opcode, const std::string& arguments) {
+    kernel.client.fail_next(ENOENT);
+    return kernel.call(opcode, file.node, arguments).error;
+  };
+  EXPECT_EQ(code(FUSE_OPEN, raw(fuse_open_in{O_RDONLY, 0})), ENOENT);
+  EXPECT_EQ(code(FUSE_GETATTR, raw(fuse_getattr_in{})), ENOENT);
+  become_shared(kernel);
+  EXPECT_EQ(code(FUSE_OPEN, raw(fuse_open_in{O_RDONLY, 0})), ESTALE);
+  EXPECT_EQ(code(FUSE_GETATTR, raw(fuse_getattr_in{})), ESTALE);
+  EXPECT_EQ(code(FUSE_SETATTR, raw(fuse_setattr_in{})), ESTALE);
+  EXPECT_EQ(code(FUSE_LOOKUP, name("g")), 0) << "a missing name is none";
+}
+
 TEST(GivenOut, what_was_given_out_before_leaves_the_kernel) {
   FakeKernel kernel;
   const auto file = kernel.create(1, "f");

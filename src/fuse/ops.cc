@@ -262,12 +262,14 @@ void Ops::reply_entry(const Request& request, std::string_view name, const Reply
 
 void Ops::reply_attr(const Reply& reply, const Result<client::Attr>& attr) {
   if (!attr.ok()) {
-    reply.fail(attr.code());
+    reply.fail(code_of_node(attr.code()));
     return;
   }
   const GivenOut::Answer answer(given_out_);
   const uint64_t node = options_.encoder.nodes.node(attr->ino);
   reply.ok(encoder(answer.attributes(node)).attr_out(*attr));
 }
+
+int Ops::code_of_node(int code) const { return code == ENOENT && client_.shared() ? ESTALE : code; }
 
 }  // namespace shoal::fuse

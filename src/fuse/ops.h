@@ -110,6 +110,9 @@ class Ops {
                    const Result<client::Attr>& attr);
   AttributeEncoder encoder(const CacheTimes& times) const;
   void reply_attr(const Reply& reply, const Result<client::Attr>& attr);
+  // Of a request on a node: one that is gone was perhaps replaced by another mount since the kernel
+  // looked its name up. At ESTALE it looks again before it tells the program.
+  int code_of_node(int code) const;
   // With `entry_name`: of what was made.
   void reply_opened(const Request& request, const Reply& reply,
                     const Result<client::OpenedFile>& opened, uint32_t flags,

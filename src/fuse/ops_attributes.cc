@@ -81,7 +81,7 @@ void Ops::getattr(const Request& request, const Reply& reply) {
 void Ops::statx(const Request& request, const Reply& reply) {
   const Result<client::Attr> attr = client_.getattr(caller(request), ino(request));
   if (!attr.ok()) {
-    reply.fail(attr.code());
+    reply.fail(code_of_node(attr.code()));
     return;
   }
   const GivenOut::Answer answer(given_out_);

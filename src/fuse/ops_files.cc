@@ -46,7 +46,7 @@ void Ops::reply_opened(const Request& request, const Reply& reply,
                        const Result<client::OpenedFile>& opened, uint32_t flags,
                        std::optional<std::string_view> entry_name) {
   if (!opened.ok()) {
-    reply.fail(opened.code());
+    reply.fail(entry_name ? opened.code() : code_of_node(opened.code()));
     return;
   }
   const client::HandleId handle = opened->handle;
@@ -85,6 +85,9 @@ void Ops::open(const Request& request, const Reply& reply) {
   }
   const client::OpenOptions options = open_options(in.flags, in.open_flags);
   const Result<client::OpenedFile> opened = client_.open(caller(request), ino(request), options);
+  // The reply has no attributes in it, and a read ends at the size that the kernel believes in.
+  if (opened.ok() && !opened->keep_cache && client_.shared())
+    notifier_.attributes_now(request.nodeid);
   reply_opened(request, reply, opened, in.flags, std::nullopt);
 }
 

@@ -13,17 +13,7 @@ TEST_F(FailoverTest, what_changes_something_happens_once_however_often_the_owner
   std::vector<Thread> threads;
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back("worker", [&, t] {
-      for (int i = 0; i < kEach; ++i) {
-        const std::string name = fmt::format("d{}-{}", t, i);
-        const auto made = shared.metadata->mkdir(shared.request, kRootIno, name, 0755);
-        EXPECT_TRUE(made.ok()) << made.error().to_string();
-        const auto moved = shared.metadata->rename(shared.request, kRootIno, name, kRootIno,
-                                                   name + "x", meta::RenameMode::kNoReplace);
-        EXPECT_TRUE(moved.ok()) << moved.error().to_string();
-        if (i % 2 == 0) continue;
-        const auto gone = shared.metadata->rmdir(shared.request, kRootIno, name + "x");
-        EXPECT_TRUE(gone.ok()) << gone.error().to_string();
-      }
+      make_move_remove(shared, t, kEach);
       --at_work;
     });
   }

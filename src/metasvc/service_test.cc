@@ -81,19 +81,7 @@ TEST_F(ServiceTest, what_changes_something_happens_once_however_often_the_connec
   });
   std::vector<Thread> threads;
   for (int t = 0; t < kThreads; ++t) {
-    threads.emplace_back("worker", [&, t] {
-      for (int i = 0; i < kEach; ++i) {
-        const std::string name = fmt::format("d{}-{}", t, i);
-        const auto made = shared.metadata->mkdir(shared.request, kRootIno, name, 0755);
-        ASSERT_TRUE(made.ok()) << made.error().to_string();
-        const auto moved = shared.metadata->rename(shared.request, kRootIno, name, kRootIno,
-                                                   name + "x", meta::RenameMode::kNoReplace);
-        ASSERT_TRUE(moved.ok()) << moved.error().to_string();
-        if (i % 2 == 0) continue;
-        const auto gone = shared.metadata->rmdir(shared.request, kRootIno, name + "x");
-        ASSERT_TRUE(gone.ok()) << gone.error().to_string();
-      }
-    });
+    threads.emplace_back("worker", [&, t] { make_move_remove(shared, t, kEach); });
   }
   for (Thread& thread : threads) thread.join();
   done = true;

@@ -135,4 +135,20 @@ inline meta::Lock write_lock(uint64_t owner) {
   return lock;
 }
 
+// Makes directories, renames them and removes every other one. What is done twice fails.
+inline void make_move_remove(ServiceTest::Mount& mount, int worker, int count) {
+  meta::Metadata& metadata = *mount.metadata;
+  for (int i = 0; i < count; ++i) {
+    const std::string name = fmt::format("d{}-{}", worker, i);
+    const auto made = metadata.mkdir(mount.request, kRootIno, name, 0755);
+    EXPECT_TRUE(made.ok()) << made.error().to_string();
+    const auto moved = metadata.rename(mount.request, kRootIno, name, kRootIno, name + "x",
+                                       meta::RenameMode::kNoReplace);
+    EXPECT_TRUE(moved.ok()) << moved.error().to_string();
+    if (i % 2 == 0) continue;
+    const auto gone = metadata.rmdir(mount.request, kRootIno, name + "x");
+    EXPECT_TRUE(gone.ok()) << gone.error().to_string();
+  }
+}
+
 }  // namespace shoal::metasvc

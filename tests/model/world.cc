@@ -214,8 +214,9 @@ Status World::open_parts() {
              data::Staging::open(seams, kStateFolder, {volume_.uuid, volume_.lineage, "host"},
                                  staging_options));
   TRY_ASSIGN(session_, metadata().session_open("host", "model"));
-  TRY_ASSIGN(const uint32_t number, metadata().store_open(session_, staging_->uuid(), "host",
-                                                          staging_->folder(), staging_->nonce()));
+  TRY_ASSIGN(const uint32_t number,
+             metadata().store_open(session_, staging_->uuid(), "host", staging_->folder(),
+                                   staging_->nonce(), ""));
   TRY_ASSIGN(replay_, staging_->replay(metadata(), number));
   TRY(settle_lost_segments());
   reader_ =
