@@ -276,36 +276,43 @@ def checkpoints(scratch):
     names = [f"checkpoint{i}" for i in range(3)]
     current = {}
 
-    def save(number):
+    def save(folder, number):
         name = names[number % len(names)]
         sizes = random.Random(f"{seed} {number}")
         body = sizes.randbytes(sizes.choice((100, 40_000, 700_000, 6_000_000)))
         pending[name] = body
-        with open(a.at / f"{name}.tmp", "wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(a.at / f"{name}.tmp", a.at / name)
+        file = os.open(f"{name}.tmp", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, dir_fd=folder)
+        try:
+            rest = memoryview(body)
+            while rest:
+                rest = rest[os.write(file, rest):]
+            os.fsync(file)
+        finally:
+            os.close(file)
+        os.rename(f"{name}.tmp", name, src_dir_fd=folder, dst_dir_fd=folder)
         current[name] = pending.pop(name)
 
-    def work(numbers, done):
-        try:
+    def work(folder, numbers, done):
+        with contextlib.suppress(OSError):  # the node is gone
             for number in numbers:
-                save(number)
+                save(folder, number)
                 done.append(number)
-        except OSError:
-            pass  # the node is gone
+        with contextlib.suppress(OSError):
+            os.close(folder)
 
     written = 0
     for life in range(COUNT):
         a.mount("--accept-lost-staging")
         done, pending = [], {}
-        worker = threading.Thread(target=work, args=(itertools.count(written), done), daemon=True)
+        folder = os.open(a.at, os.O_RDONLY)  # held open: nothing reaches what lies below a mount that died
+        worker = threading.Thread(target=work, args=(folder, itertools.count(written), done), daemon=True)
         worker.start()
         e2e.wait_until(lambda: done or not worker.is_alive(), 60, "a checkpoint")
         worker.join(draw.uniform(0, 6))
         a.lose_node()
         worker.join(60)
+        if worker.is_alive():
+            raise e2e.E2eError("the program on the lost node does not end")
         if not done:
             raise e2e.E2eError("no checkpoint was written")
         written += len(done) + 1
