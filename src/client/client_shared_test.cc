@@ -285,6 +285,40 @@ TEST(ClientShared, a_rename_of_what_another_mount_still_writes_keeps_both) {
   EXPECT_EQ(w[1].content("g"), "123");
 }
 
+TEST(ClientShared, a_rename_over_a_file_waits_until_the_bucket_has_what_another_mount_staged) {
+  RealNet net;
+  ThreadPool pool("rpc", 2);
+  SystemClock clock;
+  SystemRandom random;
+  SharedWorld w(1);
+  data::Holders holders({net, pool, clock, random}, w.metadata(),
+                        {.volume = "v", .timeout = std::chrono::milliseconds(100)});
+  w.holders = &holders;
+  SharedWorld::Mount& other = w.add();
+  holders.own_store(other.number);
+  w[0].put("old", "OLD");
+  w[0].put("new", "NEW");
+  const auto rename = [&] {
+    return other.client->rename(other.who, kRootIno, "new", kRootIno, "old",
+                                meta::RenameMode::kReplace);
+  };
+  other.client
+      ->setxattr(other.who, kRootIno, kDurabilityXattr, "object",
+                 meta::Metadata::XattrMode::kEither, false)
+      .value();
+  EXPECT_EQ(rename().code(), EIO) << "its holder serves nobody";
+  EXPECT_EQ(other.content("old"), "OLD");
+  EXPECT_EQ(other.content("new"), "NEW");
+  const auto extents = other.client->extents_of(other.who, other.ino("new")).value();
+  ASSERT_EQ(extents.size(), 1u);
+  EXPECT_TRUE(w[0].staging->upload_soon(extents[0].target.segment));
+  EXPECT_FALSE(other.staging->upload_soon(extents[0].target.segment));
+  w.run();
+  rename().value();
+  EXPECT_EQ(w[0].content("old"), "NEW");
+  pool.stop();
+}
+
 TEST(ClientShared, a_second_session_waits_until_the_first_has_committed_what_it_closed) {
   SharedWorld w(1);
   SharedWorld::Mount& first = w[0];

@@ -65,6 +65,7 @@ class SharedWorld {
   std::unique_ptr<object::ObjectStore> store = object::make_memory_store(tasks);
   std::unique_ptr<meta::OwnerHandle> owner;
   FakeCache cache;
+  data::Holders* holders = nullptr;  // of mounts that are added from now on
 
  private:
   std::vector<std::unique_ptr<Mount>> mounts_;
@@ -105,10 +106,10 @@ struct SharedWorld::Mount {
             .value();
     replay = staging->replay(world.metadata(), number).value();
     reader = std::make_unique<HolderReader>(world);
-    client =
-        std::make_unique<ClientImpl>(Client::Seams{world.metadata(), *staging, *reader, world.cache,
-                                                   world.clock, world.tasks, session, number},
-                                     ClientOptions{}, volume);
+    client = std::make_unique<ClientImpl>(
+        Client::Seams{world.metadata(), *staging, *reader, world.cache, world.clock, world.tasks,
+                      session, number, world.holders},
+        ClientOptions{}, volume);
     client->set_invalidation_sink(&sink);
   }
   // What a mount does whose session is over.

@@ -149,6 +149,7 @@ class FakeOwner final : public meta::UnansweredMetadata {
                         bool complete) override;
   Status segment_discard(const meta::Request& request, const SegmentId& id) override;
   Result<std::vector<meta::SegmentInfo>> store_segments(uint32_t store) override;
+  Result<meta::SegmentPlace> segment_place(const SegmentId& id) override;
   Status sync() override;
   Stamp committed_stamp() override;
   Stamp synced_stamp() override;

@@ -229,9 +229,9 @@ void Replay::note(std::string line) {
 Status Replay::settle() {
   TRY_ASSIGN(auto listed, metadata_.store_segments(staging_.store_number_));
   const Stamp stamp = metadata_.committed_stamp();
-  std::unordered_set<SegmentId> staging_in_b;
+  std::unordered_set<SegmentId> staged;  // as `B` says
   for (meta::SegmentInfo& segment : listed) {
-    staging_in_b.insert(segment.id);
+    staged.insert(segment.id);
     if (staging_.holds(segment.id)) continue;
     const bool given_up = segment.record.state == format::Segment::State::kLost;
     if (given_up && segment.live_bytes > 0) continue;  // told before
@@ -239,9 +239,21 @@ Status Replay::settle() {
                      segment.id.to_string(), segment.live_bytes));
     report_.lost_segments.push_back(std::move(segment));
   }
-  for (const auto& source : sources_)
-    settle_journal(*source, staging_in_b.contains(source->journal->segment), stamp);
+  for (const auto& source : sources_) {
+    const bool staging_in_b = staged.contains(source->journal->segment);
+    if (!staging_in_b) TRY(drop_unless_wanted(*source));
+    settle_journal(*source, staging_in_b, stamp);
+  }
   return staging_.sync_engine();
+}
+
+// Others gave the segment up while this store was away, and nothing needs it: the bucket is not to
+// have it either. (Refused records need it: their bytes are nowhere else.)
+Status Replay::drop_unless_wanted(Source& source) {
+  const auto place = metadata_.segment_place(source.journal->segment);
+  if (!place.ok() && !place.error().is(ENOENT)) return place.error();
+  if (!place.ok()) source.living = 0;
+  return {};
 }
 
 // A journal that holds nothing alive is discarded. What `B` still calls staging is uploaded. What

@@ -45,6 +45,7 @@ class Replay {
   void count(const Offered& offered, const meta::DataOutcome& outcome);
   void note(std::string line);
   Status settle();
+  Status drop_unless_wanted(Source& source);
   void settle_journal(Source& source, bool staging_in_b, Stamp stamp);
   Status write_report();
 

@@ -508,6 +508,30 @@ TEST_F(StagingTest, staging_that_is_gone_is_reported) {
   EXPECT_TRUE(named);
 }
 
+TEST_F(StagingTest, only_what_is_still_wanted_is_uploaded_when_a_store_comes_back) {
+  StagingOptions quiet = small_segments();
+  quiet.uploads_enabled = false;
+  start(quiet);
+  const Journaled freed = append(2, pattern(1, 5000), 1);
+  Journaled wanted = append(3, pattern(2, 5000), 2);
+  for (Ino ino = 4; wanted.record.target->segment == freed.record.target->segment; ++ino)
+    wanted = append(ino, pattern(ino, 5000), ino);
+  ASSERT_TRUE(staging->sync().ok());
+  commit({freed, wanted});
+  kill();
+  // While it is away the bytes of inode 2 are overwritten, and others give their segment up.
+  FakeState state = machine.engine.current();
+  const SegmentId gone = freed.record.target->segment;
+  state.inodes[2].records.clear();
+  ASSERT_EQ(state.segments.erase(gone), 1u);
+  machine.engine.commit(state);
+  machine.engine.sync();
+  EXPECT_EQ(start().already, 2u);
+  machine.executor->advance(2min);
+  EXPECT_EQ(machine.bucket.object(machine.volume, gone), "");
+  EXPECT_NE(machine.bucket.object(machine.volume, wanted.record.target->segment), "");
+}
+
 TEST_F(StagingTest, a_clean_end_leaves_nothing_that_replay_would_miss) {
   start();
   append(2, "x", 1);

@@ -169,6 +169,13 @@ Result<std::vector<meta::SegmentInfo>> FakeOwner::store_segments(uint32_t store)
   return segments;
 }
 
+Result<meta::SegmentPlace> FakeOwner::segment_place(const SegmentId& id) {
+  const FakeState state = engine_.current();
+  const auto at = state.segments.find(id);
+  if (at == state.segments.end()) return Error(ENOENT);
+  return meta::SegmentPlace{at->second.state, at->second.store, "", "", ""};
+}
+
 Status FakeOwner::sync() {
   MutexLock lock(mutex_);
   if (dead()) return Error(EIO);
