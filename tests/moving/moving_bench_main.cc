@@ -33,7 +33,7 @@ class Bench {
     Request request;
     request.session = m.session_open("host", "bench").value();
     request.caller.kernel_checked = true;
-    const uint32_t store = m.store_open(request.session, Uuid{{1}}, "host", "/s", 77).value();
+    const uint32_t store = m.store_open(request.session, Uuid{{1}}, "host", "/s", 77, "").value();
     const SegmentId segment{77, 1};
     m.segment_open(request, segment, store).value();
     for (uint64_t made = 1; made < inodes;) {
