@@ -279,7 +279,8 @@ def checkpoints(scratch):
     def save(folder, number):
         name = names[number % len(names)]
         sizes = random.Random(f"{seed} {number}")
-        body = sizes.randbytes(sizes.choice((100, 40_000, 700_000, 6_000_000)))
+        # Few large ones: a node writes thousands, and the bucket keeps them all.
+        body = sizes.randbytes(5_500_000 if number % 40 == 7 else sizes.choice((100, 3_000, 40_000, 300_000)))
         pending[name] = body
         file = os.open(f"{name}.tmp", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, dir_fd=folder)
         try:
