@@ -176,8 +176,8 @@ TEST_F(HoldersTest, bytes_damaged_on_the_holders_disk_are_eio) {
 // Answers what a test says, with the volume's token.
 class Liar {
  public:
-  Liar(rpc::Rig& rig, std::function<Result<std::string>(rpc::Call&)> answer)
-      : answer_(std::move(answer)) {
+  Liar(rpc::Rig& rig, std::function<Result<std::string>(rpc::Call&)> give)
+      : answer_(std::move(give)) {
     rpc::ServerOptions options;
     options.authenticate = [](const rpc::Applicant&) -> Result<std::string> {
       return std::string(rpc::kTestToken);
