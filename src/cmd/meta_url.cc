@@ -148,19 +148,20 @@ Result<MetaUrl> MetaUrl::parse(std::string_view text) {
 
 std::string MetaUrl::to_string() const { return shown_; }
 
-NetAddress MetaUrl::control_address() const {
+NetAddress socket_in(const std::string& folder, const std::string& name) {
   NetAddress address;
   address.is_unix = true;
-  if (kind != Kind::kRocksdb) {
-    address.path_or_host = join(runtime_dir(), fmt::format("{}.sock", ::getpid()));
-    return address;
-  }
-  address.path_or_host = folder + "/control.sock";
+  address.path_or_host = join(folder, name);
   if (address.path_or_host.size() > kUnixPathBytesMax) {
-    address.path_or_host = fmt::format("/tmp/shoal-{:08x}{:08x}.sock", crc32c(as_bytes(folder)),
-                                       crc32c(as_bytes(folder), 1));
+    address.path_or_host = fmt::format("/tmp/shoal-{:08x}{:08x}-{}", crc32c(as_bytes(folder)),
+                                       crc32c(as_bytes(folder), 1), name);
   }
   return address;
+}
+
+NetAddress MetaUrl::control_address() const {
+  if (kind == Kind::kRocksdb) return socket_in(folder, "control.sock");
+  return socket_in(runtime_dir(), fmt::format("{}.sock", ::getpid()));
 }
 
 Result<std::unique_ptr<engine::KvEngine>> open_engine(LocalFs& fs, const Clock& clock,

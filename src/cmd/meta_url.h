@@ -32,13 +32,16 @@ struct MetaUrl {
   static Result<MetaUrl> parse(std::string_view text);
   std::string to_string() const;  // never with a password
   bool is_remote() const { return kind == Kind::kShoal; }
-  // Where the process that works on the volume here listens. kRocksdb: a socket in the folder, or
-  // below /tmp when the path is too long for a Unix socket. Otherwise this process's own.
+  // Where the process that works on the volume here listens: a socket in the folder (kRocksdb),
+  // else this process's own.
   NetAddress control_address() const;
 
  private:
   std::string shown_;
 };
+
+// The Unix socket `name` in `folder`, or one below /tmp when that path would be too long.
+NetAddress socket_in(const std::string& folder, const std::string& name);
 
 // What --help says of a META-URL.
 inline constexpr const char* kMetaUrlHelp =

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "meta/access_token.h"
 #include "metasvc/job_dispatch.h"
 #include "metasvc/service.h"
@@ -16,7 +15,6 @@ namespace {
 constexpr int kThreads = 16;
 constexpr std::chrono::milliseconds kGrace{1'000};
 constexpr std::chrono::seconds kTick{1};
-constexpr size_t kUnixPathBytesMax = 107;  // sun_path less its NUL, unix(7)
 
 Status write_token(const std::string& path, const std::string& token) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -78,15 +76,7 @@ class Endpoint final : public OwnerEndpoint {
 }  // namespace
 
 EndpointPlace endpoint_place(const std::string& folder) {
-  EndpointPlace place;
-  place.token_file = folder + "/owner.token";
-  place.address.is_unix = true;
-  place.address.path_or_host = folder + "/owner.sock";
-  if (place.address.path_or_host.size() > kUnixPathBytesMax) {
-    place.address.path_or_host = fmt::format("/tmp/shoal-{:08x}{:08x}-owner.sock",
-                                             crc32c(as_bytes(folder)), crc32c(as_bytes(folder), 1));
-  }
-  return place;
+  return {socket_in(folder, "owner.sock"), folder + "/owner.token"};
 }
 
 Result<std::unique_ptr<OwnerEndpoint>> OwnerEndpoint::start(OpenVolume& volume) {

@@ -10,11 +10,6 @@ namespace {
 using meta::Metadata;
 using meta::Request;
 
-Result<Nothing> nothing(const Status& status) {
-  if (!status.ok()) return status.error();
-  return Nothing{};
-}
-
 // --- one function per method; the overload set is the table ---
 
 Result<SessionId> run(Metadata& m, const Request&, const SessionOpen& a) {
@@ -147,15 +142,6 @@ Result<format::Volume> run(Metadata& m, const Request&, const DescribeVolume&) {
 Result<Nothing> run(Metadata& m, const Request&, const Sync&) { return nothing(m.sync()); }
 
 // --- the table ---
-
-Request request_of(const rpc::Identity& identity, meta::Caller caller) {
-  Request request;
-  request.session = identity.session;
-  request.slot = identity.slot;
-  request.sequence = identity.sequence;
-  request.caller = std::move(caller);
-  return request;
-}
 
 template <typename M>
 Result<std::string> serve(Metadata& metadata, const rpc::Identity& identity,

@@ -10,11 +10,6 @@ namespace {
 
 using meta::Request;
 
-Result<Nothing> nothing(const Status& status) {
-  if (!status.ok()) return status.error();
-  return Nothing{};
-}
-
 // --- one function per method; the overload set is the table ---
 
 Result<std::vector<meta::TrashEntry>> run(JobDispatch& j, const Request&, const TrashList& a) {
@@ -92,11 +87,7 @@ constexpr uint16_t kFirst = 70, kEnd = 100;
 template <typename M>
 Result<std::string> serve(JobDispatch& jobs, const rpc::Identity& identity, std::string_view body) {
   TRY_ASSIGN(Asked<M> asked, decode<Asked<M>>(body));
-  Request request;
-  request.session = identity.session;
-  request.slot = identity.slot;
-  request.sequence = identity.sequence;
-  request.caller = std::move(asked.caller);
+  const Request request = request_of(identity, std::move(asked.caller));
   TRY_ASSIGN(const typename M::Reply reply, run(jobs, request, asked.arguments));
   return encode(reply);
 }

@@ -5,11 +5,16 @@
 #pragma once
 
 #include "metasvc/wire.h"
+#include "rpc/frame.h"
 
 namespace shoal::metasvc {
 
 struct Nothing {};  // also what has no arguments is one
 inline auto fields(const Nothing&) { return std::tuple<>(); }
+inline Result<Nothing> nothing(const Status& status) {
+  if (!status.ok()) return status.error();
+  return Nothing{};
+}
 
 // Before the arguments of each: on whose behalf. Session, slot and sequence are the frame's.
 template <typename Arguments>
@@ -24,6 +29,16 @@ auto fields(Asked<Arguments>& v) {
 template <typename Arguments>
 auto fields(const Asked<Arguments>& v) {
   return std::tie(v.caller, v.arguments);
+}
+
+// On the serving side.
+inline meta::Request request_of(const rpc::Identity& identity, meta::Caller caller) {
+  meta::Request request;
+  request.session = identity.session;
+  request.slot = identity.slot;
+  request.sequence = identity.sequence;
+  request.caller = std::move(caller);
+  return request;
 }
 
 template <uint16_t number, typename Answered>

@@ -1,6 +1,6 @@
 #include "metasvc/remote_metadata.h"
 
-#include "metasvc/codec.h"
+#include "metasvc/ask.h"
 
 namespace shoal::metasvc {
 namespace {
@@ -214,9 +214,6 @@ class RemoteMetadata final : public meta::Metadata {
     request.session = session;
     return request;
   }
-  static rpc::Identity identity(const Request& request) {
-    return {request.session, request.sequence, request.slot};
-  }
   template <typename T>
   static Status status(const Result<T>& result) {
     return result.ok() ? Status() : Status(result.error());
@@ -224,14 +221,11 @@ class RemoteMetadata final : public meta::Metadata {
 
   template <typename M>
   Result<typename M::Reply> ask(const Request& request, M arguments) {
-    const Asked<M> asked{request.caller, std::move(arguments)};
-    TRY_ASSIGN(const std::string reply,
-               transport_.call(M::kNumber, identity(request), encode(asked)));
-    return decode<typename M::Reply>(reply);
+    return metasvc::ask(transport_, request, std::move(arguments));
   }
   template <typename M>
   Status tell(const Request& request, M arguments) {
-    return status(ask(request, std::move(arguments)));
+    return metasvc::tell(transport_, request, std::move(arguments));
   }
   template <typename M>
   Result<typename M::Reply> named(const Request& request, Ino parent, std::string_view name) {

@@ -98,6 +98,7 @@ class Service final : public VolumeService {
   using Answer = std::function<void(Result<std::string>)>;
   Result<std::string> run(const SessionPtr& session, const Call& call);
   void when_durable(Result<std::string> result, Answer done);
+  void keep_reply(Session& session, const Call& call, const KeptReply& reply);
   void opened_before(Session& session, const Call& call, const KeptReply& reply);
 
   // locks
@@ -441,19 +442,7 @@ void Service::execute_once(const SessionPtr& session, const CallPtr& call) {
 
   if (group_ != nullptr) group_->begin_operation();
   const Result<std::string> result = run(session, *call);
-  const KeptReply reply = kept(result);
-  const Note note{session->id, id.slot, id.sequence, reply.code, reply.body};
-  std::string packed = encode(note);
-  // (A longer one is lost with its owner: then the program sees what a repetition answers.)
-  const size_t bytes_max =
-      may_be_repeated(call->method()) ? kRepeatedNoteBytesMax : engine::kNoteBytesMax;
-  const bool keep = packed.size() <= bytes_max;
-  const uint64_t n =
-      group_ == nullptr ? 0 : group_->end_operation(keep ? std::move(packed) : std::string());
-  if (n != 0) {
-    MutexLock lock(session->mutex);
-    if (!session->ended) session->notes[id.slot] = n;
-  }
+  if (group_ != nullptr) keep_reply(*session, *call, kept(result));
   when_durable(result, [session, id](const Result<std::string>& told) {
     std::vector<ReplyCache::Tell> waiting;
     const KeptReply durable = kept(told);
@@ -463,6 +452,21 @@ void Service::execute_once(const SessionPtr& session, const CallPtr& call) {
     }
     for (const ReplyCache::Tell& tell : waiting) tell(durable);
   });
+}
+
+// Ends the operation of this thread: what it answered goes with what it committed.
+void Service::keep_reply(Session& session, const Call& call, const KeptReply& reply) {
+  const rpc::Identity& id = call.identity();
+  const Note note{session.id, id.slot, id.sequence, reply.code, reply.body};
+  std::string packed = encode(note);
+  // (A longer one is lost with its owner: then the program sees what a repetition answers.)
+  const size_t bytes_max =
+      may_be_repeated(call.method()) ? kRepeatedNoteBytesMax : engine::kNoteBytesMax;
+  const bool keep = packed.size() <= bytes_max;
+  const uint64_t n = group_->end_operation(keep ? std::move(packed) : std::string());
+  if (n == 0) return;
+  MutexLock lock(session.mutex);
+  if (!session.ended) session.notes[id.slot] = n;
 }
 
 // A file that an earlier owner created and opened, whose answer only arrives now: it was not among

@@ -27,6 +27,12 @@ def shared(scratch, *format_options):
                                 *format_options)
 
 
+def unmount_sound(volume, *mounts):
+    for mount in mounts:
+        mount.unmount()
+    volume.fsck()
+
+
 def closed_on_one_is_read_on_the_other(scratch):
     """Close-to-open, 200 times, files of all sizes, both ways, through open handles' caches."""
     volume = shared(scratch)
@@ -40,9 +46,7 @@ def closed_on_one_is_read_on_the_other(scratch):
             file.write(content)
         if (reader.at / name).read_bytes() != content:
             raise e2e.E2eError(f"turn {turn}: {name} has other bytes on the other mount")
-    for mount in mounts:
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, *mounts)
 
 
 def appends_of_two_mounts_are_all_there(scratch):
@@ -66,9 +70,7 @@ def appends_of_two_mounts_are_all_there(scratch):
             own = [int(line.split()[1]) for line in found if line.startswith(f"{who} ")]
             if own != list(range(lines)):
                 raise e2e.E2eError(f"of mount {who} there are {len(own)} lines of {lines}, or in another order")
-    for mount in mounts:
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, *mounts)
 
 
 def a_lock_orders_what_it_guards(scratch):
@@ -97,9 +99,7 @@ for _ in range(50):
         count = int((mounts[1].at / kind).read_text(encoding="utf-8"))
         if count != 200:
             raise e2e.E2eError(f"{kind}: the counter is {count}, not 200")
-    for mount in mounts:
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, *mounts)
 
 
 def posix_locks_between_mounts(scratch):
@@ -193,9 +193,7 @@ def a_database_is_written_from_two_mounts(scratch):
     database.close()
     if (found, verdict) != (80, "ok"):
         raise e2e.E2eError(f"{found} rows of 80, integrity_check says {verdict}")
-    for mount in mounts:
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, *mounts)
 
 
 def git_pushes_and_fetches_between_mounts(scratch):
@@ -222,9 +220,7 @@ def git_pushes_and_fetches_between_mounts(scratch):
             raise e2e.E2eError(f"turn {turn} did not arrive")
     for repository in (b.at / "bare", a.at / "two"):
         git("-C", repository, "fsck", "--full")
-    for mount in (a, b):
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, a, b)
 
 
 def three_mounts_are_linearizable(scratch):
@@ -234,9 +230,7 @@ def three_mounts_are_linearizable(scratch):
     told = e2e.run(REPO / "tests/multi/histories.py", *[mount.at for mount in mounts], "--seconds", 20, "--processes", 2,
                    "--rate", 100, "--seed", random.randrange(1 << 30), timeout=300).stdout
     print("  " + told.strip().splitlines()[-1])
-    for mount in mounts:
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, *mounts)
 
 
 def a_second_mount_of_an_embedded_volume_connects_to_the_first(scratch):
@@ -289,9 +283,7 @@ def an_evicted_session_is_followed_by_a_new_one(scratch):
             if error.errno != errno.EIO:
                 raise
     (a.at / "h").write_text("new", encoding="utf-8")
-    for mount in (a, b):
-        mount.unmount()
-    volume.fsck()
+    unmount_sound(volume, a, b)
 
 
 def who_has_no_token_gets_nothing(scratch):
